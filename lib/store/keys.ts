@@ -1,0 +1,31 @@
+/**
+ * The schema: where each kind of record stands and how long it lives. One prefix a purpose, so that a handle looked
+ * for under the wrong purpose is simply not there.
+ *
+ * @module
+ */
+
+import type { RecordKey } from "./records.ts";
+
+/** `VendorRecord`, until removed. */
+export const vendorKey = (vendorId: string): RecordKey => ["vendor", vendorId];
+
+/** The id of the vendor that owns a host, until removed. */
+export const vendorHostKey = (host: string): RecordKey => ["vendor_by_host", host];
+
+/** `VendorKeyRecord`, until 30 days after retirement. */
+export const vendorKeyKey = (vendorId: string, keyId: string): RecordKey => ["vendor_key", vendorId, keyId];
+
+/** `SessionRecord`, until the session's absolute end; an ended session stays as its own tombstone. */
+export const sessionKey = (vendorId: string, sessionId: string): RecordKey => ["session", vendorId, sessionId];
+
+/** `true` for each session of a user, until the session's absolute end. */
+export const subjectSessionKey = (vendorId: string, subject: string, sessionId: string): RecordKey => [
+  "session_by_subject",
+  vendorId,
+  subject,
+  sessionId,
+];
+
+/** `true` once the value was used, until the value itself has expired. */
+export const onceKey = (purpose: string, digest: string): RecordKey => ["once", purpose, digest];

@@ -1,0 +1,72 @@
+/**
+ * The sealing keys of the vendors, wrapped: whoever reads the database learns nothing without the service key.
+ *
+ * @module
+ */
+
+import { vendorKeyKey } from "./keys.ts";
+import type { Records } from "./records.ts";
+
+/** `active` seals and opens, `open_only` opens what it sealed earlier, `retired` does nothing any more. */
+export type KeyState = "active" | "open_only" | "retired";
+
+/** One sealing key of one vendor. */
+export interface VendorKeyRecord {
+  /** The tenant. */
+  readonly vendorId: string;
+  /** The key's id: unique within the vendor, in the order of creation. */
+  readonly keyId: string;
+  /** The key, sealed with the service key; empty once retired. */
+  readonly wrapped: string;
+  /** What it may be used for. */
+  readonly state: KeyState;
+  /** When it was made, in seconds since 1970. */
+  readonly createdAt: number;
+}
+
+/** Remembers sealing keys. */
+export interface VendorKeyStore {
+  /** Lists a vendor's keys, oldest first. */
+  list(vendorId: string): Promise<readonly VendorKeyRecord[]>;
+  /**
+   * Makes a key the vendor's active one and every former active key `open_only`.
+   *
+   * @returns `false` if another process was quicker: read the list again.
+   */
+  activate(key: VendorKeyRecord): Promise<boolean>;
+  /** Removes all keys of a vendor: nothing it sealed can be opened any more. */
+  removeAll(vendorId: string): Promise<void>;
+}
+
+/** Creates the store. */
+export function createVendorKeyStore(records: Records): VendorKeyStore {
+  async function listStored(vendorId: string) {
+    return await records.list<VendorKeyRecord>(vendorKeyKey(vendorId, "").slice(0, -1), { limit: 1000 });
+  }
+
+  return {
+    async list(vendorId: string): Promise<readonly VendorKeyRecord[]> {
+      const found = (await listStored(vendorId)).map(({ value }) => value);
+      return found.toSorted((a, b) => a.createdAt - b.createdAt || (a.keyId < b.keyId ? -1 : 1));
+    },
+
+    async activate(key: VendorKeyRecord): Promise<boolean> {
+      const active = (await listStored(key.vendorId)).filter(({ value }) => value.state === "active");
+      return await records.commit({
+        checks: [
+          { key: vendorKeyKey(key.vendorId, key.keyId), version: null },
+          ...active.map((stored) => ({ key: stored.key, version: stored.version })),
+        ],
+        sets: [
+          { key: vendorKeyKey(key.vendorId, key.keyId), value: key },
+          ...active.map(({ key, value }) => ({ key, value: { ...value, state: "open_only" } })),
+        ],
+      });
+    },
+
+    async removeAll(vendorId: string): Promise<void> {
+      const stored = await listStored(vendorId);
+      await records.commit({ deletes: stored.map(({ key }) => key) });
+    },
+  };
+}
