@@ -1,0 +1,81 @@
+/**
+ * A sign-in on its way: what has to be remembered between the login redirect and the callback. It travels sealed in a
+ * cookie of its own, one per attempt, so that two tabs can sign in at once.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../encoding.ts";
+
+/** Life of a sign-in attempt (RFC 6749, section 4.1.2 recommends 10 minutes at most for the code). */
+export const TRANSACTION_SECONDS = 600;
+
+/** Attempts of one browser that live at once; the oldest go first. */
+export const MAX_TRANSACTIONS = 4;
+
+/** What the callback needs to believe an answer. Every comparison there is with a value kept here. */
+export interface Transaction {
+  /** The tenant that the sign-in is for. */
+  readonly vendorId: string;
+  /** The issuer that was asked (RFC 9207: only its answer counts). */
+  readonly issuer: string;
+  /** The client that asked. */
+  readonly clientId: string;
+  /** Ties the answer to this browser. */
+  readonly state: string;
+  /** Ties the ID token to this attempt. */
+  readonly nonce: string;
+  /** Proves at the token endpoint that we asked (RFC 7636). */
+  readonly codeVerifier: string;
+  /** The redirect URI, byte for byte as it was sent. */
+  readonly redirectUri: string;
+  /** Where the browser goes afterwards; was checked, and is checked again. */
+  readonly returnTo: string;
+  /** Opaque text of the page, handed back once by `userinfo`. */
+  readonly appState: string | null;
+  /** When the attempt began, in seconds since 1970. */
+  readonly createdAt: number;
+}
+
+/** Which transaction cookie belongs to a state: its first eight characters. */
+export function transactionNameOf(state: string): string {
+  return state.slice(0, 8);
+}
+
+/** A transaction as it is sealed. */
+export function writeTransaction(transaction: Transaction): JsonObject {
+  const { vendorId, issuer, clientId, state, nonce, codeVerifier, redirectUri, returnTo, appState, createdAt } =
+    transaction;
+  return {
+    v: vendorId,
+    iss: issuer,
+    cid: clientId,
+    st: state,
+    n: nonce,
+    cv: codeVerifier,
+    ru: redirectUri,
+    rt: returnTo,
+    as: appState,
+    at: createdAt,
+  };
+}
+
+/** Reads a transaction back; `null` if a member is missing. */
+export function readTransaction(content: JsonObject): Transaction | null {
+  const { v, iss, cid, st, n, cv, ru, rt, as, at } = content;
+  const texts = [v, iss, cid, st, n, cv, ru, rt];
+  if (!texts.every((text) => typeof text === "string" && text !== "") || typeof at !== "number") return null;
+  const [vendorId, issuer, clientId, state, nonce, codeVerifier, redirectUri, returnTo] = texts as string[];
+  return {
+    vendorId: vendorId!,
+    issuer: issuer!,
+    clientId: clientId!,
+    state: state!,
+    nonce: nonce!,
+    codeVerifier: codeVerifier!,
+    redirectUri: redirectUri!,
+    returnTo: returnTo!,
+    appState: typeof as === "string" ? as : null,
+    createdAt: at,
+  };
+}
