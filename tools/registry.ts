@@ -16,34 +16,19 @@ import denoConfig from "../deno.json" with { type: "json" };
 export interface Choice {
   /** The registry. */
   readonly registry: "jsr" | "npm";
-  /** Why this one, as the end of a sentence. */
+  /** Why this one. */
   readonly reason: string;
 }
 
-/** What the choice is made from. */
-export interface Facts {
-  /** Whether all packages are in Deno's cache, from JSR. */
-  readonly jsrCached: boolean;
-  /** Whether npm was chosen within a day, and its packages are still in Deno's cache. */
-  readonly npmRemembered: boolean;
-  /** Asks JSR; takes a moment. */
-  readonly jsrAnswers: () => Promise<boolean>;
-}
-
-/** What is read to gather the facts. */
-export interface Surroundings {
-  /** The name of JSR packages that have to be there, `@scope/name` each. */
-  readonly packages: readonly string[];
+/** What a choice depends on. */
+export interface Machine {
   /** Deno's cache folder. */
   readonly denoDir: string;
-  /** The file that remembers a choice of npm. */
-  readonly memory: string;
   /** JSR's address. */
   readonly jsrUrl: string;
+  /** The file whose age says when JSR last failed to answer. */
+  readonly memory: string;
 }
-
-/** What makes Deno take every package from npm. */
-export const NPM_FLAGS = ["--import-map=npm.import_map.json", "--lock=npm.lock"] as const;
 
 const DAY = 24 * 60 * 60 * 1000;
 const PATIENCE = 700;
@@ -51,44 +36,33 @@ const JSR_PACKAGES = Object.entries(denoConfig.imports)
   .filter(([, target]) => target.startsWith("jsr:"))
   .map(([name]) => name);
 
+/**
+ * Chooses, says the choice on standard error, and answers the flags that follow from it.
+ *
+ * @param packages The JSR packages that are needed; all of `deno.json` if absent
+ */
+export async function registryFlags(packages: readonly string[] = JSR_PACKAGES): Promise<readonly string[]> {
+  const { registry, reason } = await chooseRegistry(packages, {
+    denoDir: Deno.env.get("DENO_DIR") ?? defaultDenoDir(),
+    jsrUrl: Deno.env.get("JSR_URL") ?? "https://jsr.io",
+    memory: ".cloakroom/jsr_did_not_answer",
+  });
+  console.error(`Packages come from ${registry === "jsr" ? "JSR" : "npm"} (${reason})`);
+  return registry === "jsr" ? [] : ["--import-map=npm.import_map.json", "--lock=npm.lock"];
+}
+
 /** JSR where it is cached or answers, npm otherwise. */
-export async function chooseRegistry(facts: Facts): Promise<Choice> {
-  if (facts.jsrCached) return { registry: "jsr", reason: "cached" };
-  if (facts.npmRemembered) return { registry: "npm", reason: "JSR did not answer today" };
-  if (await facts.jsrAnswers()) return { registry: "jsr", reason: "it answers" };
-  return { registry: "npm", reason: "JSR does not answer" };
-}
-
-/** Chooses, remembers, says the choice on standard error, and answers the flags for it. */
-export async function registryFlags(
-  packages: readonly string[] = JSR_PACKAGES,
-  surroundings: Surroundings = readSurroundings(packages),
-): Promise<readonly string[]> {
-  const { registry, reason } = await chooseRegistry(await gatherFacts(surroundings));
-  console.error(`Packages come from ${registry === "jsr" ? "JSR" : "npm"}: ${reason}`);
-  if (registry === "jsr") return [];
-  remember(surroundings.memory);
-  return NPM_FLAGS;
-}
-
-/** Looks at the cache and the memory; asks nobody yet. */
-export async function gatherFacts({ packages, denoDir, memory, jsrUrl }: Surroundings): Promise<Facts> {
+export async function chooseRegistry(packages: readonly string[], machine: Machine): Promise<Choice> {
+  const { denoDir, jsrUrl, memory } = machine;
   const descriptions = packages.map((name) => new URL(`/${name}/meta.json`, jsrUrl));
   const cached = await Promise.all(descriptions.map(async (url) => exists(`${denoDir}/${await cachePath(url)}`)));
-  return {
-    jsrCached: cached.every(Boolean),
-    npmRemembered: ageOf(memory) < DAY && npmCached(denoDir),
-    jsrAnswers: () => answers(descriptions),
-  };
-}
-
-function readSurroundings(packages: readonly string[]): Surroundings {
-  return {
-    packages,
-    denoDir: Deno.env.get("DENO_DIR") ?? defaultDenoDir(),
-    memory: ".cloakroom/registry",
-    jsrUrl: Deno.env.get("JSR_URL") ?? "https://jsr.io",
-  };
+  if (cached.every(Boolean)) return { registry: "jsr", reason: "cached" };
+  if (ageOf(memory) < DAY && npmIsCached(denoDir)) {
+    return { registry: "npm", reason: "cached, JSR did not answer today" };
+  }
+  if (await answer(descriptions)) return { registry: "jsr", reason: "it answers" };
+  remember(memory);
+  return { registry: "npm", reason: "JSR does not answer" };
 }
 
 function defaultDenoDir(): string {
@@ -109,7 +83,7 @@ async function cachePath({ protocol, hostname, port, pathname }: URL): Promise<s
   return `remote/${protocol.slice(0, -1)}/${hostname}${port && `_PORT${port}`}/${digest.toHex()}`;
 }
 
-function npmCached(denoDir: string): boolean {
+function npmIsCached(denoDir: string): boolean {
   try {
     return Array.from(Deno.readDirSync(`${denoDir}/npm`)).some(({ name }) => exists(`${denoDir}/npm/${name}/hono`));
   } catch {
@@ -117,7 +91,7 @@ function npmCached(denoDir: string): boolean {
   }
 }
 
-async function answers(descriptions: readonly URL[]): Promise<boolean> {
+async function answer(descriptions: readonly URL[]): Promise<boolean> {
   try {
     const signal = AbortSignal.timeout(PATIENCE);
     // Read as JSON, because a hotel's sign-in page answers 200 to everything.
@@ -144,8 +118,7 @@ function ageOf(path: string): number {
 function remember(memory: string): void {
   try {
     Deno.mkdirSync(memory.replace(/[^/]+$/, ""), { recursive: true });
-    // The time of the first choice counts, so that JSR is asked again a day later.
-    if (ageOf(memory) >= DAY) Deno.writeTextFileSync(memory, "npm\n");
+    Deno.writeTextFileSync(memory, "");
   } catch {
     // As said above.
   }

@@ -21,22 +21,23 @@ const SERVER_PACKAGES = ["@hono/hono", "@panva/jose"];
  * @returns Flags for `deno run`
  */
 export function fileFlags(env: Readonly<Record<string, string>>): readonly string[] {
-  const database = isFile(env.KV_PATH) ? [env.KV_PATH] : [];
-  const secrets = Object.entries(env).filter(([name]) => /^CLOAKROOM_\w+_FILE$/.test(name)).map(([, path]) => path);
-  const config = isFile(env.CLOAKROOM_CONFIG) ? [env.CLOAKROOM_CONFIG] : [];
-  return [...permission("read", [...database, ...secrets, ...config]), ...permission("write", database)];
+  const named = Object.entries(env).filter(([, value]) => isFile(value));
+  const read = named.filter(([name]) => /^KV_PATH$|^CLOAKROOM_CONFIG$|^CLOAKROOM_\w+_FILE$/.test(name));
+  const write = named.filter(([name]) => name === "KV_PATH");
+  return [...permission("read", read), ...permission("write", write)];
 }
 
 /** Neither an address of KV Connect, nor a database in memory, nor JSON text. */
-function isFile(value: string | undefined): value is string {
-  return value !== undefined && value !== "" && !/^(?:https?:\/\/|:memory:|\s*\{)/.test(value);
+function isFile(value: string): boolean {
+  return !/^(?:$|https?:\/\/|:memory:|\s*\{)/.test(value);
 }
 
-function permission(kind: "read" | "write", paths: readonly string[]): readonly string[] {
-  if (paths.length === 0) return [];
+function permission(kind: "read" | "write", variables: readonly (readonly [string, string])[]): readonly string[] {
+  if (variables.length === 0) return [];
   // The task's shell splits the answer at white space and Deno splits it at commas, so such a path cannot be named.
-  if (!paths.some((path) => /[\s,]/.test(path))) return [`--allow-${kind}=${paths.join(",")}`];
-  console.error(`A path has a space or comma in its name: files are open to the server to ${kind}`);
+  const unspeakable = variables.find(([, path]) => /[\s,]/.test(path));
+  if (unspeakable === undefined) return [`--allow-${kind}=${variables.map(([, path]) => path).join(",")}`];
+  console.error(`${unspeakable[0]} has a space or comma in its path: the server may ${kind} all files`);
   return [`--allow-${kind}`];
 }
 
