@@ -47,11 +47,26 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Parses JSON text that has to be an object; `null` for everything else. */
+/** A whole JSON string, quotes included. */
+const JSON_STRING_REGEXP = /"[^"\\]*(?:\\.[^"\\]*)*"/g;
+
+/**
+ * Parses JSON text that has to be an object; `null` for everything else.
+ *
+ * A member name that occurs twice in an object makes the text ambiguous, because parsers differ in which of the two they
+ * believe ([RFC 8259, section 4](https://www.rfc-editor.org/rfc/rfc8259#section-4)): it counts as everything else. So
+ * does nesting so deep that it could only be meant to hurt.
+ */
 export function readJsonObject(text: string): JsonObject | null {
   try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : null;
+    let parsed = 0;
+    const value: unknown = JSON.parse(text, function (this: unknown, _name, member: unknown) {
+      if (!Array.isArray(this)) parsed++;
+      return member;
+    });
+    // Outside strings every colon belongs to one member, and the parser has counted the root as one more.
+    const written = text.replaceAll(JSON_STRING_REGEXP, "").split(":").length;
+    return isJsonObject(value) && parsed === written ? value : null;
   } catch {
     return null;
   }
