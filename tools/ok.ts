@@ -22,7 +22,7 @@ const registry = flags.length === 0 ? "jsr" : "npm";
 const STEPS: Readonly<Record<string, readonly string[]>> = {
   format: ["fmt", "--check"],
   lint: ["lint"],
-  types: ["check", "-q", ...flags],
+  types: ["check", "-q", ...(registry === "npm" ? ["--frozen"] : []), ...flags],
   documentation: ["doc", "-q", "--lint", ...flags, ...Object.values(denoConfig.exports)],
   tests: ["test", "-q", "-P", "--no-prompt", "--doc", "--clean", "--coverage", "--coverage-raw-data-only", ...flags],
   coverage: ["coverage", "coverage", `--include=^${ROOT}(?:lib|routes)/`],
