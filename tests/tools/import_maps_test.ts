@@ -8,7 +8,7 @@ import denoConfig from "../../deno.json" with { type: "json" };
 import importMap from "../../npm.import_map.json" with { type: "json" };
 
 const ROOT = new URL("../../", import.meta.url);
-const JSR: Readonly<Record<string, string>> = denoConfig.imports;
+const JSR: Readonly<Record<string, string>> = { ...denoConfig.imports, ...denoConfig.scopes["./tests/"] };
 const NPM: Readonly<Record<string, string>> = importMap.imports;
 
 /** `@std/http/status` belongs to `@std/http`. */
