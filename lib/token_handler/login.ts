@@ -116,11 +116,11 @@ export function readLoginRequest(search: URLSearchParams, options: ReturnOptions
   };
 }
 
-/** The asked scopes where all of them are allowed; otherwise the vendor's own list. */
+/** The asked scopes where all of them are allowed, otherwise the vendor's own list; always with `openid`. */
 function scopeWithin(allowed: readonly string[], asked: string | undefined): string {
   const scopes = asked?.split(" ").filter((scope) => scope !== "") ?? [];
   const isWithin = scopes.length > 0 && scopes.every((scope) => allowed.includes(scope));
-  return (isWithin ? scopes : allowed).join(" ");
+  return [...new Set(["openid", ...(isWithin ? scopes : allowed)])].join(" ");
 }
 
 /** A sign-in that has begun. */

@@ -1,0 +1,102 @@
+/**
+ * `GET|POST …/logout`: the session ends here at once, and at the token service as far as it lets us (contract, 2.6).
+ *
+ * @module
+ */
+
+import { sendRevocation, type ServerMetadata } from "../../lib/oauth/mod.ts";
+import { readReturnParameter } from "../../lib/token_handler/login.ts";
+import { logoutAddress, mayLogout } from "../../lib/token_handler/logout.ts";
+import type { LiveSession } from "../../lib/token_handler/sessions.ts";
+import type { AppDeps } from "../deps.ts";
+import { clearCookies, clearSessionCookies } from "../shared/cookies.ts";
+import { respondJson, respondRedirect } from "../shared/respond.ts";
+import { addressOf, judgeOrigin, recognise, respondVisitProblem, type Visit } from "../shared/visit.ts";
+
+/** Seconds for which the address in a fetch's answer works. */
+const CONTINUE_SECONDS = 300;
+
+/** Longest sealed address. */
+const MAX_CONTINUE_LENGTH = 8192;
+
+/** Signs out. A navigation goes on to the token service; a fetch is told where to go. */
+export async function handleLogout(deps: AppDeps, visit: Visit): Promise<Response> {
+  const { edge: { method, search, request }, vendor, ownOrigin, jar, cookies } = visit;
+  const parameters = new URLSearchParams(search);
+  const isNavigated = method === "GET";
+  const onward = parameters.get("continue");
+  if (isNavigated && onward !== null) return await continueLogout(deps, visit, onward);
+
+  const reading = readReturnParameter(parameters, { vendor, ownOrigin });
+  if (reading.kind === "refused") return await respondVisitProblem(visit, reading.code);
+  const recognition = await recognise(deps, visit, { touch: false });
+  const session = recognition.kind === "alive" || recognition.kind === "alone" ? recognition.session : null;
+  if (isNavigated) {
+    const own = session?.record.id ?? null;
+    const fetchSite = request.headers.get("sec-fetch-site");
+    if (!mayLogout({ own, asked: parameters.get("sid"), fetchSite })) {
+      const href = `${addressOf(visit, "logout")}?${new URLSearchParams({ returnTo: reading.returnTo })}`;
+      return await respondVisitProblem(visit, "origin_refused", { action: { label: "Sign out", href } });
+    }
+  } else {
+    const refusal = judgeOrigin(visit);
+    if (refusal !== null) return await respondVisitProblem(visit, refusal);
+  }
+
+  const target = await endSession(deps, visit, { session, returnTo: reading.returnTo });
+  const response = isNavigated
+    ? respondRedirect(target)
+    : respondJson({ logout_url: await sealAddress(deps, visit, target) });
+  clearSessionCookies(response.headers, jar);
+  clearCookies(response.headers, cookies.transactions.map(jar.transaction));
+  return response;
+}
+
+/** Tombstone first; what the token service has to be told follows off the response path. Answers where to go on to. */
+async function endSession(
+  deps: AppDeps,
+  { vendor, edge }: Visit,
+  { session, returnTo }: { readonly session: LiveSession | null; readonly returnTo: string },
+): Promise<string> {
+  if (session !== null) {
+    await deps.sessions.end(vendor.id, session.record.id, "user");
+    deps.log({ level: "info", event: "signed_out", vendor: vendor.id, requestId: edge.requestId });
+  }
+  const found = await deps.metadata.find(vendor.issuer);
+  const metadata = found.kind === "found" ? found.metadata : null;
+  const refreshToken = session?.tokens?.refreshToken ?? null;
+  if (metadata !== null && refreshToken !== null) deps.background(revoke(deps, { vendor, metadata, refreshToken }));
+  return logoutAddress({
+    clientId: vendor.clientId,
+    authHostname: vendor.authHostname,
+    endSessionEndpoint: metadata?.endSessionEndpoint ?? null,
+    idToken: session?.content.idToken ?? null,
+    returnTo,
+    registered: vendor.postLogoutRedirects,
+  });
+}
+
+/** Best effort (RFC 7009): the session has ended here whatever comes of it. */
+async function revoke(
+  deps: AppDeps,
+  { vendor, metadata, refreshToken }: { vendor: Visit["vendor"]; metadata: ServerMetadata; refreshToken: string },
+): Promise<void> {
+  const isRevoked = await sendRevocation(metadata, {
+    token: refreshToken,
+    tokenTypeHint: "refresh_token",
+  }, { fetch: deps.fetch, authentication: vendor.authenticateClient });
+  if (!isRevoked) deps.log({ level: "warn", event: "revocation_failed", vendor: vendor.id });
+}
+
+/** The address may hold the ID token, which scripts must not see: they get it sealed, and the navigation opens it. */
+async function sealAddress(deps: AppDeps, visit: Visit, target: string): Promise<string> {
+  const until = deps.now() + CONTINUE_SECONDS;
+  const sealed = await deps.keys.seal(visit.vendor.id, "logout", { target, until });
+  return `${addressOf(visit, "logout")}?${new URLSearchParams({ continue: sealed })}`;
+}
+
+async function continueLogout(deps: AppDeps, visit: Visit, sealed: string): Promise<Response> {
+  const content = sealed.length > MAX_CONTINUE_LENGTH ? null : await deps.keys.open(visit.vendor.id, "logout", sealed);
+  const isValid = content !== null && typeof content.target === "string" && Number(content.until) > deps.now();
+  return respondRedirect(isValid ? String(content.target) : `${visit.ownOrigin}/`);
+}
