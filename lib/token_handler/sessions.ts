@@ -7,7 +7,6 @@
 
 import { type Clock, systemClock } from "../clock.ts";
 import { isJsonObject, type JsonObject } from "../encoding.ts";
-import type { TokenOutcome } from "../oauth/mod.ts";
 import { drawToken, type Random, systemRandom } from "../random.ts";
 import type { EndReason, SessionRecord, SessionStore, Stored } from "../store/mod.ts";
 import { decideCookies, decideFreshness, decideSession, type Presented, type PresentedCookies } from "./session.ts";
@@ -19,6 +18,8 @@ import {
   writeAccessTicket,
   writeRefreshTicket,
 } from "./tickets.ts";
+import type { Refresher } from "./refresh.ts";
+import type { TokenPair } from "./tokens.ts";
 import type { VendorKeys } from "./vendor_keys.ts";
 import type { Vendor } from "./vendors.ts";
 
@@ -27,19 +28,6 @@ export const MAX_COOKIE_VALUE = 3780;
 
 /** Largest sealed session content; Deno KV takes 64 KiB a value. */
 const MAX_SEALED_CONTENT = 60_000;
-
-/** Life of an access token whose server does not tell (RFC 6749, section 5.1 only recommends `expires_in`). */
-const DEFAULT_TOKEN_SECONDS = 300;
-
-/** One pair of tokens. */
-export interface TokenPair {
-  /** The access token. */
-  readonly accessToken: string;
-  /** Its end, in seconds since 1970. */
-  readonly expiresAt: number;
-  /** The refresh token; `null` where the token service gives none. */
-  readonly refreshToken: string | null;
-}
 
 /** What the session record keeps sealed. */
 export interface SessionContent {
@@ -132,17 +120,12 @@ export interface SessionsOptions {
   /** What seals them. */
   readonly keys: VendorKeys;
   /** Calls the vendor's token service with a refresh token. */
-  readonly sendRefresh: (vendor: Vendor, refreshToken: string, subject: string) => Promise<RefreshAnswer>;
+  readonly sendRefresh: Refresher;
   /** Time; the system's by default. */
   readonly now?: Clock;
   /** Randomness; the system's by default. */
   readonly random?: Random;
 }
-
-/** What a refresh call brought: the outcome, with the ID token already verified. */
-export type RefreshAnswer =
-  | Exclude<TokenOutcome, { kind: "issued" }>
-  | { readonly kind: "issued"; readonly tokens: TokenPair; readonly idToken: string | null };
 
 /**
  * Creates the sessions.
@@ -354,9 +337,4 @@ function tokensOf(content: SessionContent, at: AccessTicket | null, rt: RefreshT
     ...(at?.accessToken == null ? {} : { accessToken: at.accessToken, expiresAt: at.expiresAt }),
     refreshToken: rt?.refreshToken ?? null,
   };
-}
-
-/** When a token ends that was received now. */
-export function expiryOf(expiresIn: number | null, now: number): number {
-  return now + (expiresIn ?? DEFAULT_TOKEN_SECONDS);
 }

@@ -9,7 +9,7 @@ import { verifyIdToken } from "../../lib/jwt/mod.ts";
 import { sendCodeExchange, type ServerMetadata, type TokenSet } from "../../lib/oauth/mod.ts";
 import { readBytes, sendForJson } from "../../lib/outbound.ts";
 import { type CallbackOutcome, decideCallback, readAuthorizationResponse } from "../../lib/token_handler/callback.ts";
-import { expiryOf } from "../../lib/token_handler/sessions.ts";
+import { expiryOf } from "../../lib/token_handler/tokens.ts";
 import {
   readTransaction,
   type Transaction,
