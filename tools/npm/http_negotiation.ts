@@ -38,9 +38,8 @@ function judge(offer: string, ranges: readonly MediaRange[]): { quality: number;
   if (own === null) return best;
   for (const [position, range] of ranges.entries()) {
     const precision = precisionOf(range, own);
-    if (precision > best.precision || (precision === best.precision && range.quality > best.quality)) {
-      best = { quality: range.quality, precision, position };
-    }
+    const better = precision > best.precision || (precision === best.precision && range.quality > best.quality);
+    if (precision >= 0 && better) best = { quality: range.quality, precision, position };
   }
   return best;
 }

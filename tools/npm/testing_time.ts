@@ -5,8 +5,7 @@
  * @module
  */
 import { mock } from "node:test";
-
-const setRealTimeout = globalThis.setTimeout;
+import { setImmediate } from "node:timers";
 
 /** Replaces `Date`, `setTimeout` and `setInterval` until `restore()`, or until its `using` block ends. */
 export class FakeTime {
@@ -37,7 +36,7 @@ export class FakeTime {
 
   /** Lets pending promises settle. */
   async runMicrotasks(): Promise<void> {
-    await new Promise((resolve) => setRealTimeout(resolve, 0));
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Gives real time back. */
