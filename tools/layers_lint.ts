@@ -25,6 +25,7 @@ const ROW_OF_FOLDER: Readonly<Record<string, Row>> = {
   links: "protocol",
   vendor: "protocol",
   session_token: "protocol",
+  config: "feature",
   token_handler: "feature",
   proxy: "feature",
   token_service: "feature",

@@ -18,31 +18,51 @@ const SERVER_PACKAGES = ["@hono/hono", "@panva/jose"];
  * the whole configuration to read.
  *
  * @param env The environment variables
+ * @param readFile Answers the text of a file, or `null`; the configuration may name the database in one
  * @returns Flags for `deno run`
  */
-export function fileFlags(env: Readonly<Record<string, string>>): readonly string[] {
-  const named = Object.entries(env).filter(([, value]) => isFile(value));
-  const read = named.filter(([name]) => /^KV_PATH$|^CLOAKROOM_CONFIG$|^CLOAKROOM_\w+_FILE$/.test(name));
-  const write = named.filter(([name]) => name === "KV_PATH");
+export function fileFlags(
+  env: Readonly<Record<string, string>>,
+  readFile: (path: string) => string | null,
+): readonly string[] {
+  const { KV_PATH = "", CLOAKROOM_CONFIG = "", ...others } = env;
+  const isText = CLOAKROOM_CONFIG.trimStart().startsWith("{");
+  const database = KV_PATH || databaseOf(isText ? CLOAKROOM_CONFIG : readFile(CLOAKROOM_CONFIG));
+  const secrets = Object.entries(others).filter(([name]) => /^CLOAKROOM_\w+_FILE$/.test(name)).map(([, path]) => path);
+  const write = /^(?:https?:\/\/|:memory:$)/.test(database) ? [] : [database];
+  const read = [...write, ...secrets, ...(isText ? [] : [CLOAKROOM_CONFIG])];
   return [...permission("read", read), ...permission("write", write)];
 }
 
-/** Neither an address of KV Connect, nor a database in memory, nor JSON text. */
-function isFile(value: string): boolean {
-  return !/^(?:$|https?:\/\/|:memory:|\s*\{)/.test(value);
+/** `KV_PATH` in the text of a configuration. What is wrong with the text is for the server to say. */
+function databaseOf(config: string | null): string {
+  try {
+    return String(JSON.parse(config ?? "{}").KV_PATH ?? "");
+  } catch {
+    return "";
+  }
 }
 
-function permission(kind: "read" | "write", variables: readonly (readonly [string, string])[]): readonly string[] {
-  if (variables.length === 0) return [];
+function permission(kind: "read" | "write", paths: readonly string[]): readonly string[] {
+  const named = paths.filter((path) => path !== "");
+  if (named.length === 0) return [];
   // The task's shell splits the answer at white space and Deno splits it at commas, so such a path cannot be named.
-  const unspeakable = variables.find(([, path]) => /[\s,]/.test(path));
-  if (unspeakable === undefined) return [`--allow-${kind}=${variables.map(([, path]) => path).join(",")}`];
-  console.error(`${unspeakable[0]} has a space or comma in its path: the server may ${kind} all files`);
+  const unspeakable = named.find((path) => /[\s,]/.test(path));
+  if (unspeakable === undefined) return [`--allow-${kind}=${named.join(",")}`];
+  console.error(`"${unspeakable}" has a space or comma, so the server may ${kind} every file; another path is safer`);
   return [`--allow-${kind}`];
 }
 
+function readFile(path: string): string | null {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return null;
+  }
+}
+
 if (import.meta.main) {
-  console.log([...await registryFlags(SERVER_PACKAGES), ...fileFlags(Deno.env.toObject())].join(" "));
+  console.log([...await registryFlags(SERVER_PACKAGES), ...fileFlags(Deno.env.toObject(), readFile)].join(" "));
   // A name server that does not answer would keep the process waiting.
   Deno.exit();
 }
