@@ -10,8 +10,7 @@
 
 import { encodeBase64Url, encodeUtf8, readBase64Url, readUtf8 } from "../encoding.ts";
 import type { Random } from "../random.ts";
-
-const IV_BYTES = 12;
+import { decryptBytes, encryptBytes, IV_BYTES } from "../seal/aes_gcm.ts";
 
 /** What an answer is sealed for: the token it was exchanged for, and the request that asked. */
 export interface ReplayBinding {
@@ -24,32 +23,22 @@ export interface ReplayBinding {
 /** Seals an answer. */
 export async function sealReplay(answer: string, binding: ReplayBinding, random: Random): Promise<string> {
   const iv = random(IV_BYTES);
-  const sealed = await crypto.subtle.encrypt(
-    parametersOf(iv, binding),
-    await deriveKey(binding, "encrypt"),
-    encodeUtf8(answer),
-  );
-  return encodeBase64Url(new Uint8Array([...iv, ...new Uint8Array(sealed)]));
+  const key = await deriveKey(binding, "encrypt");
+  const sealed = await encryptBytes(key, { iv, data: encodeUtf8(answer), additionalData: additionalDataOf(binding) });
+  return encodeBase64Url(new Uint8Array([...iv, ...sealed]));
 }
 
 /** Opens an answer; `null` if it was sealed for another token or request. */
 export async function openReplay(sealed: string, binding: ReplayBinding): Promise<string | null> {
-  const bytes = readBase64Url(sealed);
-  if (bytes === null) return null;
-  try {
-    const opened = await crypto.subtle.decrypt(
-      parametersOf(bytes.slice(0, IV_BYTES), binding),
-      await deriveKey(binding, "decrypt"),
-      bytes.slice(IV_BYTES),
-    );
-    return readUtf8(new Uint8Array(opened));
-  } catch {
-    return null;
-  }
+  const bytes = readBase64Url(sealed) ?? new Uint8Array();
+  const key = await deriveKey(binding, "decrypt");
+  const [iv, data] = [bytes.slice(0, IV_BYTES), bytes.slice(IV_BYTES)];
+  const opened = await decryptBytes(key, { iv, data, additionalData: additionalDataOf(binding) });
+  return opened === null ? null : readUtf8(opened);
 }
 
-function parametersOf(iv: Uint8Array<ArrayBuffer>, { request }: ReplayBinding): AesGcmParams {
-  return { name: "AES-GCM", iv, additionalData: encodeUtf8(JSON.stringify(request)) };
+function additionalDataOf({ request }: ReplayBinding): Uint8Array<ArrayBuffer> {
+  return encodeUtf8(JSON.stringify(request));
 }
 
 /** The token is 256 random bits, so HKDF needs neither salt nor rounds (RFC 5869, section 3.1). */
