@@ -1,0 +1,385 @@
+/**
+ * The service: environment in, listeners out. The only file that knows this machine.
+ *
+ * Without configuration it runs the demo on loopback: token handler, embedded token service and a demo API, everything
+ * seeded, state in memory. With `CLOAKROOM_MASTER_KEY` and `KV_PATH` it runs the configured service.
+ *
+ * ```ts ignore
+ * // deno serve jsr:@cloakroom/token-handler/server
+ * import server from "@cloakroom/token-handler/server";
+ *
+ * Deno.serve(server.fetch);
+ * ```
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- the composition root is the one place that prints
+
+import { systemClock } from "./lib/clock.ts";
+import { type ConfigFault, readConfig, type ServiceConfig } from "./lib/config.ts";
+import { createKeySets } from "./lib/jwt/mod.ts";
+import type { LogEvent } from "./lib/log.ts";
+import { systemRandom } from "./lib/random.ts";
+import { importSealKey, open, seal } from "./lib/seal/mod.ts";
+import { createMemoryRecords, type Records } from "./lib/store/mod.ts";
+import { createKvRecords } from "./lib/store/kv/mod.ts";
+import { createSigningKeys, createTokenService, type KeyWrap, type TokenService } from "./lib/token_service/mod.ts";
+import { type Cloakroom, createCloakroom } from "./routes/cloakroom.ts";
+import { createDemoApi } from "./routes/demo/api.ts";
+import { createDemoPages } from "./routes/demo/page.ts";
+import { DEMO_LOGINS, DEMO_MANAGEMENT_CLIENT, MANAGEMENT_SCOPES, seedDemo } from "./routes/demo/seed.ts";
+import { readTrustedProxies } from "./routes/shared/proxies.ts";
+import { createTokenServiceApp } from "./routes/token_service/mod.ts";
+
+/** Milliseconds that running requests get when the service is told to stop. */
+const DRAIN_MS = 4000;
+
+type Handle = (request: Request, clientAddress: string) => Promise<Response>;
+
+/** A service that listens. */
+export interface RunningService {
+  /** Where the token handler answers, without a slash at the end. */
+  readonly url: string;
+  /** The token handler. */
+  readonly cloakroom: Cloakroom;
+  /** The embedded token service, and where it answers; `null` where it is off. */
+  readonly tokenService: TokenService | null;
+  /** What to tell the person who started it. */
+  readonly banner: string;
+  /** Stops: no new requests, running ones get a few seconds, then everything is closed. */
+  shutdown(): Promise<void>;
+}
+
+/** The configuration cannot be used. */
+export class ConfigError extends Error {
+  /** What is wrong, all of it. */
+  readonly faults: readonly ConfigFault[];
+
+  /** Names the faults. */
+  constructor(faults: readonly ConfigFault[]) {
+    const count = faults.length === 1 ? "1 setting is wrong" : `${faults.length} settings are wrong`;
+    const lines = faults.map(({ variable, advice }) => `  ${variable}\n      ${advice}`);
+    super([`Cannot start Cloakroom: ${count}.`, "", ...lines].join("\n"));
+    this.name = "ConfigError";
+    this.faults = faults;
+  }
+}
+
+/**
+ * Reads the configuration from environment variables (contract, section 9).
+ *
+ * @param env The variables.
+ * @returns The configuration.
+ * @throws {ConfigError} If anything in it is wrong, the store included.
+ */
+export async function loadConfig(env: Readonly<Record<string, string>>): Promise<ServiceConfig> {
+  const outcome = readConfig(env, {
+    readFile,
+    isTrustedProxies: (text) => readTrustedProxies(text) !== null,
+    isHosted: env.DENO_DEPLOY !== undefined || env.DENO_DEPLOYMENT_ID !== undefined,
+    random: systemRandom,
+  });
+  const faults = outcome.kind === "refused" ? [...outcome.faults] : [];
+  const path = env.KV_PATH ?? "";
+  if (isFilePath(path) && !await isWritable(path)) {
+    faults.push({
+      variable: "KV_PATH",
+      advice: "The file cannot be written: create its folder, and let this user write there",
+    });
+  }
+  if (outcome.kind === "read" && faults.length === 0) return outcome.config;
+  throw new ConfigError(faults);
+}
+
+function readFile(path: string): string | null {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return null;
+  }
+}
+
+function isFilePath(path: string): boolean {
+  return path !== "" && path !== ":memory:" && !/^https?:\/\//.test(path);
+}
+
+/** Tries to open the file for writing, and leaves nothing behind that was not there. */
+async function isWritable(path: string): Promise<boolean> {
+  const existed = await Deno.stat(path).then(() => true, () => false);
+  try {
+    (await Deno.open(path, { write: true, create: true })).close();
+    if (!existed) await Deno.remove(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function openStore(config: ServiceConfig): Promise<{ readonly records: Records; readonly close: () => void }> {
+  if (config.isDemo) return { records: createMemoryRecords(), close: () => {} };
+  try {
+    const kv = await (config.kvPath === null ? Deno.openKv() : Deno.openKv(config.kvPath));
+    return { records: createKvRecords(kv), close: () => kv.close() };
+  } catch {
+    const advice = isFilePath(config.kvPath ?? "")
+      ? "The file cannot be opened as a database: is it a KV file, and may this user read and write it?"
+      : "The database does not answer: check the address, and DENO_KV_ACCESS_TOKEN for KV Connect";
+    throw new ConfigError([{ variable: "KV_PATH", advice }]);
+  }
+}
+
+/**
+ * Starts the service as it is configured.
+ *
+ * @param config The configuration.
+ * @returns The running service.
+ * @throws {ConfigError} If the store cannot be opened.
+ */
+export async function startService(config: ServiceConfig): Promise<RunningService> {
+  return await (config.isDemo ? startDemo(config) : startConfigured(config));
+}
+
+/** Starts listening; port 0 takes any free one. */
+function listen(
+  at: { readonly hostname: string; readonly port: number },
+  handle: () => Handle,
+): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve(
+    { ...at, onListen: () => {}, onError: () => new Response(null, { status: 400 }) },
+    (request, info) => {
+      return handle()(request, info.remoteAddr.hostname);
+    },
+  );
+}
+
+async function shutdownAll(servers: readonly Deno.HttpServer[], cloakroom: Cloakroom): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const deadline = new Promise((resolve) => timer = setTimeout(resolve, DRAIN_MS));
+  const drained = Promise.all([...servers.map((server) => server.shutdown()), cloakroom.settle()]);
+  await Promise.race([drained, deadline]);
+  clearTimeout(timer);
+}
+
+async function startDemo(config: ServiceConfig): Promise<RunningService> {
+  const { host: hostname, port } = config;
+  const next = (offset: number) => ({ hostname: "127.0.0.1", port: port === 0 ? 0 : port + offset });
+  let isAccepting = true;
+  // The addresses have to be known before anything that names them can be made.
+  const unready: Handle = () => Promise.resolve(new Response(null, { status: 503 }));
+  const handles = { app: unready, tokenService: unready, api: unready };
+  const servers = [
+    listen({ hostname, port }, () => handles.app),
+    listen(next(1), () => handles.tokenService),
+    listen(next(2), () => handles.api),
+  ];
+  const [appPort, tokenServicePort, apiPort] = servers.map((server) => server.addr.port);
+  const url = `http://localhost:${appPort}`;
+  const issuer = `http://127.0.0.1:${tokenServicePort}/`;
+  const api = `http://127.0.0.1:${apiPort}`;
+  const management = { issuer, audience: `${url}/management` };
+
+  const { records } = await openStore(config);
+  const tokenService = createTokenService({ issuer, records });
+  const cloakroom = await createCloakroom({
+    records,
+    masterKey: config.masterKey,
+    defaults: { issuer },
+    management,
+    log: writeProblems,
+    plainLoopbackCookies: config.plainLoopbackCookies,
+    insecureAllowLoopback: true,
+    isAccepting: () => isAccepting,
+    demoPages: createDemoPages(DEMO_LOGINS),
+  });
+  const apps = [url, `http://127.0.0.1:${appPort}`];
+  await seedDemo({ cloakroom, tokenService, random: systemRandom }, {
+    apps,
+    api,
+    managementAudience: management.audience,
+  });
+  const keySets = createKeySets({ fetch });
+  const jwksUri = String(tokenService.metadata().jwks_uri);
+  handles.api = createDemoApi({ issuer, jwksUri, audience: api, keySets, now: systemClock });
+  handles.tokenService = createTokenServiceHandle(tokenService);
+  handles.app = cloakroom.fetch;
+
+  return {
+    url,
+    cloakroom,
+    tokenService,
+    banner: [
+      "Cloakroom demo: state in memory, reachable from this machine only",
+      "",
+      `  Page and token handler  ${url}`,
+      `  Token service           ${issuer}`,
+      `  Demo API                ${api}`,
+      "",
+      `  Sign in as              ${DEMO_LOGINS.map(({ email }) => email).join(" or ")}, password: ${
+        DEMO_LOGINS[0]!.password
+      }`,
+      `  Management client       ${DEMO_MANAGEMENT_CLIENT.id}, secret: ${DEMO_MANAGEMENT_CLIENT.secret}`,
+      `  Management audience     ${management.audience}`,
+      "",
+      "Stop with Ctrl+C.",
+    ].join("\n"),
+    async shutdown(): Promise<void> {
+      isAccepting = false;
+      await shutdownAll(servers, cloakroom);
+    },
+  };
+}
+
+async function startConfigured(config: ServiceConfig): Promise<RunningService> {
+  let isAccepting = true;
+  const service = await createService(config, () => isAccepting);
+  const server = listen({ hostname: config.host, port: config.port }, () => service.handle);
+  const url = config.publicUrl ?? `http://${config.host}:${server.addr.port}`;
+  return {
+    url,
+    cloakroom: service.cloakroom,
+    tokenService: service.tokenService,
+    banner: [
+      `Cloakroom listens on http://${config.host}:${server.addr.port}`,
+      `State: ${config.kvPath ?? "the platform's database"}`,
+      ...(config.publicUrl === null ? [] : [`Public address: ${config.publicUrl}`]),
+      ...(config.tokenService === null ? [] : [`Token service: ${config.tokenService}`]),
+      `Management: ${
+        config.management === null ? "off" : `tokens of ${config.management.issuer} for ${config.management.audience}`
+      }`,
+    ].join("\n"),
+    async shutdown(): Promise<void> {
+      isAccepting = false;
+      await shutdownAll([server], service.cloakroom);
+      service.close();
+    },
+  };
+}
+
+interface Service {
+  readonly handle: Handle;
+  readonly cloakroom: Cloakroom;
+  readonly tokenService: TokenService | null;
+  readonly close: () => void;
+}
+
+/** Everything but the listener: what `deno serve` and Deno Deploy need. */
+async function createService(config: ServiceConfig, isAccepting: () => boolean): Promise<Service> {
+  const { records, close } = await openStore(config);
+  const cloakroom = await createCloakroom({
+    records,
+    masterKey: config.masterKey,
+    defaults: { issuer: config.issuer ?? config.tokenService, upstream: config.upstream, publicUrl: config.publicUrl },
+    management: config.management,
+    log: writeLog,
+    trustedProxies: config.trustedProxies,
+    plainLoopbackCookies: config.plainLoopbackCookies,
+    isAccepting,
+  });
+  if (config.tokenService === null) return { handle: cloakroom.fetch, cloakroom, tokenService: null, close };
+  const tokenService = await createConfiguredTokenService(config, { records, issuer: config.tokenService });
+  const handle = atAddress(config.tokenService, createTokenServiceHandle(tokenService), cloakroom.fetch);
+  return { handle, cloakroom, tokenService, close };
+}
+
+async function createConfiguredTokenService(
+  config: ServiceConfig,
+  { records, issuer }: { readonly records: Records; readonly issuer: string },
+): Promise<TokenService> {
+  const signingKeys = createSigningKeys({ records, wrap: await createKeyWrap(config) });
+  const tokenService = createTokenService({ issuer, records, signingKeys, log: writeLog });
+  const { bootstrapClient, management } = config;
+  if (bootstrapClient !== null && await tokenService.clients.find(bootstrapClient.id) === null) {
+    await tokenService.clients.create({
+      clientId: bootstrapClient.id,
+      clientSecret: bootstrapClient.secret.reveal(),
+      name: "Management",
+      grantTypes: ["client_credentials"],
+      scopes: MANAGEMENT_SCOPES,
+      ...(management === null ? {} : { audiences: [management.audience], defaultAudience: management.audience }),
+    });
+  }
+  return tokenService;
+}
+
+async function createKeyWrap(config: ServiceConfig): Promise<KeyWrap> {
+  const key = await importSealKey("service.master", config.masterKey.reveal());
+  const purpose = "signing_key";
+  return {
+    seal: (plaintext) => seal(plaintext, { key, purpose }),
+    open: (sealed) => open(sealed, { purpose, findKey: (kid) => kid === key.kid ? key.key : null }),
+  };
+}
+
+function createTokenServiceHandle(tokenService: TokenService): Handle {
+  const addresses = new WeakMap<Request, string>();
+  const app = createTokenServiceApp(tokenService, { clientAddress: (request) => addresses.get(request) ?? "" });
+  return async (request, clientAddress) => {
+    addresses.set(request, clientAddress);
+    return await app.fetch(request);
+  };
+}
+
+/** Sends requests for one host to another application on the same listener. */
+function atAddress(address: string, there: Handle, elsewhere: Handle): Handle {
+  const { host } = new URL(address);
+  return (request, clientAddress) => {
+    const asked = request.headers.get("host")?.toLowerCase();
+    return asked === host ? there(request, clientAddress) : elsewhere(request, clientAddress);
+  };
+}
+
+/** One line of JSON an event: the log of the configured service. */
+function writeLog(event: LogEvent): void {
+  console.log(JSON.stringify({ time: new Date().toISOString(), ...event }));
+}
+
+/** The demo shows only what went wrong. */
+function writeProblems(event: LogEvent): void {
+  if (event.level === "error" || event.level === "warn") console.error(JSON.stringify(event));
+}
+
+let served: Promise<Service> | undefined;
+
+/** For `deno serve` and other hosts that bring the listener: the configured service, made with the first request. */
+const server: { fetch(request: Request, info?: Deno.ServeHandlerInfo): Promise<Response> } = {
+  async fetch(request, info) {
+    served ??= loadConfig(Deno.env.toObject()).then((config) => {
+      if (!config.isDemo) return createService(config, () => true);
+      throw new ConfigError([{
+        variable: "CLOAKROOM_MASTER_KEY",
+        advice: "The demo needs listeners of its own: run `deno task start`",
+      }]);
+    });
+    const { handle } = await served;
+    const address = info?.remoteAddr;
+    return await handle(request, address !== undefined && "hostname" in address ? address.hostname : "");
+  },
+};
+export default server;
+
+async function main(): Promise<void> {
+  let service: RunningService;
+  try {
+    service = await startService(await loadConfig(Deno.env.toObject()));
+  } catch (error) {
+    if (error instanceof ConfigError) console.error(error.message);
+    else if (error instanceof Deno.errors.AddrInUse) {
+      console.error(
+        "Cannot start Cloakroom: the port is taken.\n\n  PORT\n      Stop the other program, or choose another port, for example PORT=8800",
+      );
+    } else throw error;
+    Deno.exit(2);
+  }
+  console.log(service.banner);
+  let isStopping = false;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, async () => {
+      if (isStopping) Deno.exit(signal === "SIGINT" ? 130 : 143);
+      isStopping = true;
+      await service.shutdown();
+      Deno.exit(0);
+    });
+  }
+}
+
+if (import.meta.main) await main();
