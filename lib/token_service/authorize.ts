@@ -16,7 +16,7 @@ import {
   readAuthorizationRequest,
 } from "./authorization_request.ts";
 import type { Context } from "./context.ts";
-import { type OAuthErrorCode, type OAuthRefusal, refuse } from "./errors.ts";
+import { type OAuthRefusal, refuse } from "./errors.ts";
 import { type HintedUser, readIdTokenHint } from "./id_token_hint.ts";
 import type { RequestParameters } from "./parameters.ts";
 import type { BrowserSession } from "./session.ts";

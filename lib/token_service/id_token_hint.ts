@@ -4,7 +4,7 @@
  * @module
  */
 
-import { compactVerify, createLocalJWKSet } from "@panva/jose";
+import { compactVerify, createLocalJWKSet, type JWK } from "@panva/jose";
 import { readJsonObject, readUtf8 } from "../encoding.ts";
 import type { Context } from "./context.ts";
 import { SIGNING_ALGS } from "./signing_keys.ts";
@@ -27,7 +27,7 @@ export interface HintedUser {
  */
 export async function readIdTokenHint({ signingKeys, issuer }: Context, token: string): Promise<HintedUser | null> {
   try {
-    const keys = createLocalJWKSet({ keys: [...await signingKeys.jwks()] });
+    const keys = createLocalJWKSet({ keys: await signingKeys.jwks() as JWK[] });
     const { payload, protectedHeader } = await compactVerify(token, keys, { algorithms: [...SIGNING_ALGS] });
     const claims = readJsonObject(readUtf8(payload) ?? "");
     // An access token of ours has another type and must not pass for an ID token.

@@ -49,8 +49,13 @@ import { createTokenStore } from "./token_store.ts";
 import { createUserStore, type UserDirectory } from "./user.ts";
 import { readUserinfo, type UserinfoOutcome } from "./userinfo.ts";
 
-export type { AuthorizationRequest, Prompt } from "./authorization_request.ts";
-export type { AnswerTarget } from "./authorization_request.ts";
+export type { Clock } from "../clock.ts";
+export type { JsonObject } from "../encoding.ts";
+export type { LogEvent, Logger } from "../log.ts";
+export type { Random } from "../random.ts";
+export type { Secret } from "../secret.ts";
+export type { Commit, ListOptions, RecordKey, Records, Stored } from "../store/records.ts";
+export type { AnswerTarget, AuthorizationRequest, Prompt } from "./authorization_request.ts";
 export type { AuthorizeCall, AuthorizeOutcome } from "./authorize.ts";
 export type { Client, ClientChanges, ClientRegistration, ClientRegistry, CreatedClient, GrantType } from "./client.ts";
 export type { ClientCall } from "./client_authentication.ts";
@@ -73,6 +78,7 @@ export type { SignInAttempt, SignInOutcome } from "./sign_in.ts";
 export {
   createSigningKeys,
   type KeyWrap,
+  type PublicJwk,
   type SigningAlg,
   type SigningKey,
   type SigningKeys,

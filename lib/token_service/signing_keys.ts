@@ -7,9 +7,9 @@
  * @module
  */
 
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from "@panva/jose";
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from "@panva/jose";
 import { type Clock, systemClock } from "../clock.ts";
-import { readJsonObject } from "../encoding.ts";
+import { type JsonObject, readJsonObject } from "../encoding.ts";
 import type { Records } from "../store/records.ts";
 import { activeSigningKeyKey, signingKeyKey } from "./record_keys.ts";
 
@@ -27,12 +27,15 @@ export interface SigningKey {
   readonly privateKey: CryptoKey;
 }
 
+/** The public half of a key, as the key set shows it. */
+export type PublicJwk = JsonObject & { readonly kty: string; readonly kid: string };
+
 /** Where signing keys come from. */
 export interface SigningKeys {
   /** The key that signs now. */
   active(alg: SigningAlg): Promise<SigningKey>;
   /** The public halves of all keys whose signatures still count. */
-  jwks(): Promise<readonly JWK[]>;
+  jwks(): Promise<readonly PublicJwk[]>;
 }
 
 /** Protects private keys in the store. */
@@ -55,13 +58,13 @@ export interface SigningKeysOptions {
 
 interface SigningKeyRecord {
   readonly kid: string;
-  readonly publicJwk: JWK;
+  readonly publicJwk: PublicJwk;
   readonly wrapped: string;
   readonly createdAt: number;
 }
 
 interface LoadedKey extends SigningKey {
-  readonly publicJwk: JWK;
+  readonly publicJwk: PublicJwk;
 }
 
 /**
@@ -95,7 +98,7 @@ export function createSigningKeys(options: SigningKeysOptions = {}): SigningKeys
   return {
     active: find,
 
-    async jwks(): Promise<readonly JWK[]> {
+    async jwks(): Promise<readonly PublicJwk[]> {
       const keys = await Promise.all(SIGNING_ALGS.map(find));
       return keys.map(({ publicJwk }) => publicJwk);
     },
@@ -107,7 +110,7 @@ async function createKey(alg: SigningAlg): Promise<LoadedKey> {
   return { privateKey, ...await describe(alg, publicKey) };
 }
 
-async function describe(alg: SigningAlg, publicKey: CryptoKey): Promise<{ kid: string; publicJwk: JWK }> {
+async function describe(alg: SigningAlg, publicKey: CryptoKey): Promise<{ kid: string; publicJwk: PublicJwk }> {
   const jwk = await exportJWK(publicKey);
   const kid = await calculateJwkThumbprint(jwk);
   return { kid, publicJwk: { ...jwk, kid, alg, use: "sig" } };

@@ -7,7 +7,7 @@
 import { drawToken, systemRandom } from "../../lib/random.ts";
 import { createFormToken, verifyFormToken } from "../../lib/token_service/form_token.ts";
 import { refuse } from "../../lib/token_service/errors.ts";
-import type { AuthorizationRequest, AuthorizeOutcome, BrowserSession } from "../../lib/token_service/mod.ts";
+import type { AuthorizationRequest, AuthorizeOutcome } from "../../lib/token_service/mod.ts";
 import { respondConsentPage, respondExpiredFormPage } from "../pages/token_service.ts";
 import { respondSignInPage, type SignInNotice } from "../pages/sign_in.ts";
 import { FORM_COOKIE, readCookie, SESSION_COOKIE, writeCookie } from "./cookies.ts";
