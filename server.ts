@@ -2,13 +2,15 @@
  * The service: environment in, listeners out. The only file that knows this machine.
  *
  * Without configuration it runs the demo on loopback: token handler, embedded token service and a demo API, everything
- * seeded, state in memory. With `CLOAKROOM_MASTER_KEY` and `KV_PATH` it runs the configured service.
+ * seeded, state in memory. With `CLOAKROOM_MASTER_KEY` and `KV_PATH` it runs the configured service. `serve.ts` is the
+ * same for `deno serve`.
  *
- * ```ts ignore
- * // deno serve jsr:@cloakroom/token-handler/server
- * import server from "@cloakroom/token-handler/server";
+ * ```ts
+ * import { assertEquals, assertRejects } from "@std/assert";
+ * import { ConfigError, loadConfig } from "@cloakroom/token-handler/server";
  *
- * Deno.serve(server.fetch);
+ * assertEquals((await loadConfig({})).isDemo, true);
+ * await assertRejects(() => loadConfig({ CLOAKROOM_ISSUER: "not an address" }), ConfigError);
  * ```
  *
  * @module
@@ -34,7 +36,8 @@ import { createTokenServiceApp } from "./routes/token_service/mod.ts";
 /** Milliseconds that running requests get when the service is told to stop. */
 const DRAIN_MS = 4000;
 
-type Handle = (request: Request, clientAddress: string) => Promise<Response>;
+/** Answers a request of a peer. */
+export type Handle = (request: Request, clientAddress: string) => Promise<Response>;
 
 /** A service that listens. */
 export interface RunningService {
@@ -255,15 +258,27 @@ async function startConfigured(config: ServiceConfig): Promise<RunningService> {
   };
 }
 
-interface Service {
+/** A service without a listener. */
+export interface Service {
+  /** Answers a request of a peer. */
   readonly handle: Handle;
+  /** The token handler. */
   readonly cloakroom: Cloakroom;
+  /** The embedded token service; `null` where it is off. */
   readonly tokenService: TokenService | null;
+  /** Closes the store. */
   readonly close: () => void;
 }
 
-/** Everything but the listener: what `deno serve` and Deno Deploy need. */
-async function createService(config: ServiceConfig, isAccepting: () => boolean): Promise<Service> {
+/**
+ * Creates the configured service without a listener, for hosts that bring their own.
+ *
+ * @param config The configuration; not the demo's, which has three listeners.
+ * @param isAccepting Tells whether the service wants more requests.
+ * @returns The service.
+ * @throws {ConfigError} If the store cannot be opened.
+ */
+export async function createService(config: ServiceConfig, isAccepting: () => boolean = () => true): Promise<Service> {
   const { records, close } = await openStore(config);
   const cloakroom = await createCloakroom({
     records,
@@ -337,25 +352,6 @@ function writeLog(event: LogEvent): void {
 function writeProblems(event: LogEvent): void {
   if (event.level === "error" || event.level === "warn") console.error(JSON.stringify(event));
 }
-
-let served: Promise<Service> | undefined;
-
-/** For `deno serve` and other hosts that bring the listener: the configured service, made with the first request. */
-const server: { fetch(request: Request, info?: Deno.ServeHandlerInfo): Promise<Response> } = {
-  async fetch(request, info) {
-    served ??= loadConfig(Deno.env.toObject()).then((config) => {
-      if (!config.isDemo) return createService(config, () => true);
-      throw new ConfigError([{
-        variable: "CLOAKROOM_MASTER_KEY",
-        advice: "The demo needs listeners of its own: run `deno task start`",
-      }]);
-    });
-    const { handle } = await served;
-    const address = info?.remoteAddr;
-    return await handle(request, address !== undefined && "hostname" in address ? address.hostname : "");
-  },
-};
-export default server;
 
 async function main(): Promise<void> {
   let service: RunningService;

@@ -53,6 +53,7 @@ export const STYLE = `
 @media(prefers-color-scheme:dark){:root{--ground:#141817;--paper:#1d2321;--ink:#e9ece9;--soft:#a3aeaa;--line:#39423f;
 --accent:#7cc9b6;--on-accent:#0f1a17;--bad:#ffb0a3;--bad-ground:#3a211d;--good:#9fdccb;--good-ground:#1b302a;--focus:#8abcff}}
 *{box-sizing:border-box}
+[hidden]{display:none!important}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;min-height:100vh;min-height:100dvh;display:flex;flex-direction:column;align-items:center;padding:1.5rem 1rem;
 background:var(--ground);color:var(--ink);font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
@@ -89,7 +90,7 @@ form>button:only-of-type{width:100%}
 dl{margin:0 0 1rem;display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.25rem 1rem}
 dt{color:var(--soft)}
 dd{margin:0;overflow-wrap:anywhere}
-table{width:100%;border-collapse:collapse}
+table{width:100%;margin:0 0 1rem;border-collapse:collapse}
 th,td{padding:.5rem .75rem .5rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
 th{color:var(--soft);font-weight:550}
 code,pre{font:.875em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
