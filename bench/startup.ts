@@ -40,7 +40,7 @@ async function untilAnswered(url: string): Promise<void> {
 
 async function measure(args: readonly string[], path: string): Promise<number> {
   const began = performance.now();
-  const child = new Deno.Command(Deno.execPath(), {
+  const child = new Deno.Command("deno", {
     args: [...args],
     env: { PORT: `${PORT}`, NO_COLOR: "1" },
     stdout: "null",
