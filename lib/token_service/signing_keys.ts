@@ -28,7 +28,7 @@ export interface SigningKey {
 }
 
 /** The public half of a key, as the key set shows it. */
-export type PublicJwk = JsonObject & { readonly kty: string; readonly kid: string };
+export type PublicJwk = JsonObject & { readonly kid: string; readonly alg: string };
 
 /** Where signing keys come from. */
 export interface SigningKeys {
