@@ -122,10 +122,17 @@ async function importPublicKey(jwk: JsonObject, alg: SignatureAlgorithm): Promis
   const members = readMembers(jwk, { RSA: ["n", "e"], EC: ["crv", "x", "y"], OKP: ["crv", "x"] }[kty]);
   if (members === null || (kty === "RSA" && !isSoundRsaKey(members.n!, members.e!))) return null;
   try {
-    return await importJWK({ kty, ...members }, alg) as CryptoKey;
+    const key = await importJWK({ kty, ...members }, alg) as CryptoKey;
+    return kty !== "EC" || await isPoint(key, members) ? key : null;
   } catch {
-    return null; // not a point of the curve, or of a wrong length
+    return null;
   }
+}
+
+/** Deno imports any coordinates, and only an export shows whether they are those of a point on the curve. */
+async function isPoint(key: CryptoKey, { x, y }: Record<string, string>): Promise<boolean> {
+  const point = new Uint8Array(await crypto.subtle.exportKey("raw", key)).toHex();
+  return point === `04${readBase64Url(x!)!.toHex()}${readBase64Url(y!)!.toHex()}`;
 }
 
 function readMembers(jwk: JsonObject, names: readonly string[]): Record<string, string> | null {
