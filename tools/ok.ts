@@ -25,7 +25,7 @@ const STEPS: Readonly<Record<string, readonly string[]>> = {
   types: ["check", "-q", ...(registry === "npm" ? ["--frozen"] : []), ...flags],
   documentation: ["doc", "-q", "--lint", ...flags, ...Object.values(denoConfig.exports)],
   tests: ["test", "-q", "-P", "--no-prompt", "--doc", "--clean", "--coverage", "--coverage-raw-data-only", ...flags],
-  coverage: ["coverage", "coverage", `--include=^${ROOT}(?:lib|routes)/`],
+  coverage: ["coverage", "coverage", `--include=^${ROOT}(?:lib/|routes/|server\\.ts$)`],
   package: ["run", "-q", "-P=ok", "--no-prompt", "--no-lock", "tools/publish_trial.ts", registry],
 };
 
