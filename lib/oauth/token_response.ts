@@ -95,8 +95,8 @@ const REGISTERED_ERRORS = [
 /** Errors that say "not now". Their place is the authorization endpoint, but they are seen here too. */
 const TRANSIENT_ERRORS = ["server_error", "temporarily_unavailable", "slow_down"];
 
-/** Statuses that say that the request was not acted on. */
-const NOT_ACTED_ON = [429, 503];
+/** Client errors that say "not now" by their status. */
+const TRANSIENT_STATUSES = [408, 425, 429];
 
 /** Ten years: a longer life is an accident. */
 const MAX_EXPIRES_IN = 315_360_000;
@@ -125,9 +125,11 @@ export function readTokenResponse(answer: OutboundAnswer): TokenOutcome {
   const { status, headers, json } = answer;
   if (status >= 200 && status <= 299) return readSuccess(status, headers, json);
   const error = json?.error;
-  const isClientError = status >= 400 && status <= 499 && ![408, 425, 429].includes(status);
-  if (!isClientError || typeof error !== "string" || TRANSIENT_ERRORS.includes(error)) {
-    const sent = !isClientError && !NOT_ACTED_ON.includes(status);
+  const isClientError = status >= 400 && status <= 499;
+  const isTransient = !isClientError || TRANSIENT_STATUSES.includes(status);
+  if (isTransient || typeof error !== "string" || TRANSIENT_ERRORS.includes(error)) {
+    // 503 and every client error say that the request was not acted on. After 500, 502 and 504 nobody knows.
+    const sent = !isClientError && status !== 503;
     return { kind: "unavailable", retryAfterSeconds: readRetryAfter(headers), sent };
   }
   if (error === "invalid_grant") return { kind: "refused", error };
