@@ -5,9 +5,7 @@
  * @module
  */
 import * as std from "@std/assert";
-import { eTag, ifMatch, ifNoneMatch } from "@std/http/etag";
 import { accepts } from "@std/http/negotiation";
-import { isStatus, STATUS_CODE, STATUS_TEXT } from "@std/http/status";
 import { UserAgent } from "@std/http/user-agent";
 import { FakeTime } from "@std/testing/time";
 
@@ -169,37 +167,6 @@ Deno.test("accepts() chooses by quality, then precision, then the server's order
     const request = { headers: new Headers(accept === null ? {} : { accept }) };
     std.assertEquals(accepts(request, ...offers), chosen, accept ?? "none");
   }
-});
-
-Deno.test("eTag(), ifMatch() and ifNoneMatch() follow RFC 9110", async () => {
-  const tag = await eTag("hello");
-  std.assertMatch(tag, /^"[^"]+"$/);
-  std.assertEquals(tag, await eTag(new TextEncoder().encode("hello")));
-  std.assertNotEquals(tag, await eTag("hallo"));
-  const weak = await eTag("hello", { weak: true });
-  std.assertEquals(weak, `W/${tag}`);
-
-  std.assertEquals([`"x", ${tag}`, "*", `"x"`, weak, null].map((value) => ifMatch(value, tag)), [
-    true,
-    true,
-    false,
-    false,
-    false,
-  ]);
-  std.assertFalse(ifMatch(weak, weak));
-  std.assertEquals([`"x", ${tag}`, "*", weak, `"x"`, null].map((value) => ifNoneMatch(value, tag)), [
-    false,
-    false,
-    false,
-    true,
-    true,
-  ]);
-});
-
-Deno.test("STATUS_TEXT has a text for every STATUS_CODE", () => {
-  for (const code of Object.values(STATUS_CODE)) std.assert(STATUS_TEXT[code].length > 0);
-  std.assertEquals(STATUS_TEXT[404], "Not Found");
-  std.assertEquals([isStatus(200), isStatus(299)], [true, false]);
 });
 
 Deno.test("UserAgent names the common browsers and systems", () => {
