@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, fail } from "@std/assert";
 
 /** A running task, and everything it has said. */
 class Task implements AsyncDisposable {
@@ -17,7 +17,7 @@ class Task implements AsyncDisposable {
       cwd: new URL("../../", import.meta.url),
       env: { PORT: "0", NO_COLOR: "1", ...env },
       stdout: "piped",
-      stderr: "null",
+      stderr: "piped",
     }).spawn();
     this.#lines = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
@@ -28,7 +28,7 @@ class Task implements AsyncDisposable {
       const match = pattern.exec(this.#said);
       if (match !== null) return match[1] ?? "";
       const { value, done } = await this.#lines.read();
-      assert(!done, `The task ended without saying ${pattern}: ${this.#said}`);
+      if (done) fail(`The task ended without saying ${pattern}: ${this.#said}${await this.#child.stderr.text()}`);
       this.#said += value;
     }
   }
@@ -47,6 +47,7 @@ class Task implements AsyncDisposable {
     }
     await this.#child.status;
     await this.#lines.cancel();
+    if (!this.#child.stderr.locked) await this.#child.stderr.cancel();
   }
 }
 
