@@ -151,8 +151,9 @@ export function createKvRecords(kv: KvLike, options: KvRecordsOptions = {}): Rec
         return (entry.value as Envelope | null)?.commit === mark ? true : null;
       };
       const call = async () => {
+        const versions = await Promise.all(checks.map(({ key, version }) => version ?? findStaleVersion(key)));
         const transaction = kv.atomic();
-        for (const { key, version } of checks) transaction.check({ key, versionstamp: version });
+        for (const [i, { key }] of checks.entries()) transaction.check({ key, versionstamp: versions[i]! });
         for (const { key, value, expiresAt } of sets) {
           const envelope: Envelope = { value, expiresAt: expiresAt ?? null, commit: mark };
           if (expiresAt === undefined) transaction.set(key, envelope);
@@ -161,17 +162,14 @@ export function createKvRecords(kv: KvLike, options: KvRecordsOptions = {}): Rec
         for (const key of deletes) transaction.delete(key);
         return (await transaction.commit()).ok || (await settle()) === true;
       };
-      // Checks compare the stored version, so an expired record that still lies there has to be named by its version.
-      const current = await Promise.all(checks.map((check) => check.version === null ? findStale(check.key) : null));
-      checks = checks.map((check, i) => current[i] == null ? check : { ...check, version: current[i] });
       return await persist("write records", call, settle);
     },
   };
 
-  /** The version of a record that has expired but was not cleaned away yet. */
-  async function findStale(key: RecordKey): Promise<string | null> {
-    const entry = await persist("read a record", () => kv.get(key));
-    return entry.versionstamp !== null && readEntry(entry) === null ? entry.versionstamp : null;
+  /** KV compares what is stored, so a record that counts as absent because it has expired is named by its version. */
+  async function findStaleVersion(key: RecordKey): Promise<string | null> {
+    const entry = await kv.get(key);
+    return readEntry(entry) === null ? entry.versionstamp : null;
   }
 }
 
