@@ -185,7 +185,8 @@ testOnEveryBackend("list() pages through a prefix without losing or repeating a 
   assertEquals((await records.list(["vendor"])).length, 100);
   assertEquals((await namesBelow(records, ["vendor"], { limit: 1000 })).length, living.length);
   const seen: (string | undefined)[] = [];
-  for (let after: string | undefined;;) {
+  let after: string | undefined;
+  while (true) {
     const page = await namesBelow(records, ["vendor"], { limit: 64, ...(after === undefined ? {} : { after }) });
     if (page.length === 0) break;
     seen.push(...page);
