@@ -22,10 +22,10 @@ import { type ConfigFault, readConfig, type ServiceConfig } from "./lib/config.t
 import { createKeySets } from "./lib/jwt/mod.ts";
 import type { LogEvent } from "./lib/log.ts";
 import { systemRandom } from "./lib/random.ts";
-import { importSealKey, open, seal } from "./lib/seal/mod.ts";
 import { createMemoryRecords, type Records } from "./lib/store/mod.ts";
 import { createKvRecords } from "./lib/store/kv/mod.ts";
 import { createSigningKeys, createTokenService, type KeyWrap, type TokenService } from "./lib/token_service/mod.ts";
+import { createServiceKeys } from "./lib/token_handler/service_keys.ts";
 import { type Cloakroom, createCloakroom } from "./routes/cloakroom.ts";
 import { createDemoApi } from "./routes/demo/api.ts";
 import { createDemoPages } from "./routes/demo/page.ts";
@@ -164,7 +164,7 @@ async function shutdownAll(servers: readonly Deno.HttpServer[], cloakroom: Cloak
 }
 
 async function startDemo(config: ServiceConfig): Promise<RunningService> {
-  const { host: hostname, port } = config;
+  const { host: hostname, port, masterKeys: [masterKey, ...formerMasterKeys] } = config;
   const next = (offset: number) => ({ hostname: "127.0.0.1", port: port === 0 ? 0 : port + offset });
   let isAccepting = true;
   // The addresses have to be known before anything that names them can be made.
@@ -185,7 +185,8 @@ async function startDemo(config: ServiceConfig): Promise<RunningService> {
   const tokenService = createTokenService({ issuer, records });
   const cloakroom = await createCloakroom({
     records,
-    masterKey: config.masterKey,
+    masterKey,
+    formerMasterKeys,
     defaults: { issuer },
     management,
     log: writeProblems,
@@ -280,9 +281,11 @@ export interface Service {
  */
 export async function createService(config: ServiceConfig, isAccepting: () => boolean = () => true): Promise<Service> {
   const { records, close } = await openStore(config);
+  const [masterKey, ...formerMasterKeys] = config.masterKeys;
   const cloakroom = await createCloakroom({
     records,
-    masterKey: config.masterKey,
+    masterKey,
+    formerMasterKeys,
     defaults: { issuer: config.issuer ?? config.tokenService, upstream: config.upstream, publicUrl: config.publicUrl },
     management: config.management,
     log: writeLog,
@@ -316,12 +319,14 @@ async function createConfiguredTokenService(
   return tokenService;
 }
 
-async function createKeyWrap(config: ServiceConfig): Promise<KeyWrap> {
-  const key = await importSealKey("service.master", config.masterKey.reveal());
-  const purpose = "signing_key";
+async function createKeyWrap({ masterKeys }: ServiceConfig): Promise<KeyWrap> {
+  const serviceKeys = await createServiceKeys(masterKeys.map((key) => key.reveal()));
   return {
-    seal: (plaintext) => seal(plaintext, { key, purpose }),
-    open: (sealed) => open(sealed, { purpose, findKey: (kid) => kid === key.kid ? key.key : null }),
+    seal: (text) => serviceKeys.seal("signing_key", { text }),
+    async open(sealed) {
+      const text = (await serviceKeys.open("signing_key", sealed))?.text;
+      return typeof text === "string" ? text : null;
+    },
   };
 }
 

@@ -20,8 +20,8 @@ export interface ServiceConfig {
   readonly isDemo: boolean;
   /** A file, `:memory:` or a KV Connect address; `null` = the platform's database. */
   readonly kvPath: string | null;
-  /** Wraps vendor keys and secrets: 32 bytes. */
-  readonly masterKey: Secret<Uint8Array<ArrayBuffer>>;
+  /** Wrap vendor keys and secrets: 32 bytes each. The first one wraps, the others open what they wrapped earlier. */
+  readonly masterKeys: readonly [Secret<Uint8Array<ArrayBuffer>>, ...Secret<Uint8Array<ArrayBuffer>>[]];
   /** Public base address. */
   readonly publicUrl: string | null;
   /** Issuer and audience of management tokens; `null` = no management. */
@@ -121,9 +121,9 @@ export function readConfig(env: Readonly<Record<string, string>>, sources: Confi
   const port = Number(values.PORT ?? 8787);
   if (!/^\d{1,5}$/.test(values.PORT ?? "0") || port > 65535) report("PORT", "Expected a whole number from 0 to 65535");
 
-  const masterKey = isDemo && !isGiven("CLOAKROOM_MASTER_KEY")
-    ? sources.random(KEY_BYTES)
-    : readMasterKey(values.CLOAKROOM_MASTER_KEY, report);
+  const [masterKey, ...formerMasterKeys] = isDemo && !isGiven("CLOAKROOM_MASTER_KEY")
+    ? [sources.random(KEY_BYTES)]
+    : readMasterKeys(values.CLOAKROOM_MASTER_KEY, report);
   if (!isDemo && !sources.isHosted && !isGiven("KV_PATH")) {
     report("KV_PATH", "Missing: a file such as /var/lib/cloakroom/kv.sqlite, :memory:, or a KV Connect address");
   }
@@ -156,7 +156,7 @@ export function readConfig(env: Readonly<Record<string, string>>, sources: Confi
     port,
     isDemo,
     kvPath: isDemo ? values.KV_PATH ?? ":memory:" : values.KV_PATH ?? null,
-    masterKey: new Secret(masterKey ?? new Uint8Array(KEY_BYTES)),
+    masterKeys: [new Secret(masterKey ?? new Uint8Array(KEY_BYTES)), ...formerMasterKeys.map((key) => new Secret(key))],
     publicUrl,
     management: management.issuer !== null && management.audience !== null
       ? { issuer: management.issuer, audience: management.audience }
@@ -221,16 +221,19 @@ function readConfigText(given: string | undefined, sources: ConfigSources, repor
   return members;
 }
 
-function readMasterKey(text: string | undefined, report: Report): Uint8Array<ArrayBuffer> | null {
+/** One key, or several separated by commas while one replaces another: the first one wraps. */
+function readMasterKeys(text: string | undefined, report: Report): readonly Uint8Array<ArrayBuffer>[] {
   if (text === undefined) {
     report("CLOAKROOM_MASTER_KEY", `Missing: 32 random bytes as base64url; ${MAKE_KEY}`);
-    return null;
+    return [];
   }
-  const bytes = readBase64Url(text);
-  if (bytes?.length === KEY_BYTES) return bytes;
-  const found = bytes === null ? "this is not base64url without padding" : `got ${bytes.length} bytes`;
-  report("CLOAKROOM_MASTER_KEY", `Expected 32 bytes as base64url (43 characters), ${found}; ${MAKE_KEY}`);
-  return null;
+  return text.split(",").flatMap((part) => {
+    const bytes = readBase64Url(part.trim());
+    if (bytes?.length === KEY_BYTES) return [bytes];
+    const found = bytes === null ? "this is not base64url without padding" : `got ${bytes.length} bytes`;
+    report("CLOAKROOM_MASTER_KEY", `Expected 32 bytes as base64url (43 characters), ${found}; ${MAKE_KEY}`);
+    return [];
+  });
 }
 
 function readChoice(values: Values, name: Variable, choices: readonly string[], report: Report): string | null {

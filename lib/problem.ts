@@ -58,6 +58,7 @@ const PROBLEMS = {
   ],
   csrf_header_missing: [403, "Header missing", "This vendor requires the header X-CSRF: 1 on every call."],
   forbidden: [403, "Not allowed", "The token lacks the scope for this call, or is bound to another vendor."],
+  session_unknown: [404, "Unknown session", "You have no living session of this id. Read the list again."],
   vendor_unknown: [404, "Unknown vendor", "No vendor is configured under this name or host."],
   not_found: [404, "Not found", "Nothing is served under this path."],
   method_refused: [405, "Method not allowed", "This path does not take this method."],

@@ -14,14 +14,17 @@ import { isVendorId } from "../lib/vendor/mod.ts";
 import type { AppDeps } from "./deps.ts";
 import { type Edge, readEdge } from "./edge.ts";
 import { respondAlive, respondReadiness } from "./health.ts";
+import { handleKey, handleKeys } from "./management/keys.ts";
 import { handleTokenHandlerSettings } from "./management/token_handler.ts";
 import { findVendor, handleProxy } from "./proxy.ts";
 import { respondProblem } from "./shared/respond.ts";
 import { openVisit, respondPreflight, respondVisitProblem, type Visit, withCors } from "./shared/visit.ts";
+import { handleBackchannelLogout, handleFrontchannelLogout } from "./token_handler/backchannel_logout.ts";
 import { handleCallback } from "./token_handler/callback.ts";
 import { handleLogin } from "./token_handler/login.ts";
 import { handleLogout } from "./token_handler/logout.ts";
 import { handleRefresh } from "./token_handler/refresh.ts";
+import { handleSession, handleSessions } from "./token_handler/sessions.ts";
 import { handleUserinfo } from "./token_handler/userinfo.ts";
 
 /** An application: answers requests. */
@@ -43,10 +46,13 @@ const ENDPOINTS: Readonly<Record<string, { readonly methods: readonly string[]; 
   userinfo: { methods: ["GET", "HEAD"], handler: handleUserinfo },
   refresh: { methods: ["POST"], handler: handleRefresh },
   logout: { methods: ["GET", "POST"], handler: handleLogout },
+  sessions: { methods: ["GET", "DELETE"], handler: handleSessions },
+  "backchannel-logout": { methods: ["POST"], handler: handleBackchannelLogout },
+  "frontchannel-logout": { methods: ["GET"], handler: handleFrontchannelLogout },
 };
 
 /** Endpoints that also exist without a vendor in the path, because the documents of the field name them so. */
-const VENDORLESS_ENDPOINTS = ["userinfo", "refresh", "logout"];
+const VENDORLESS_ENDPOINTS = ["userinfo", "refresh", "logout", "sessions"];
 
 /**
  * Creates the application.
@@ -71,10 +77,23 @@ export function createApp(deps: AppDeps): App {
       return answer(deps, edge, { ...endpoint, find: () => findNamedVendor(deps, edge, c.req.param("vendorId")) });
     });
   }
-  own.on(["GET", "PUT", "DELETE"], [
-    "/management/vendors/:vendorId/token-handler",
-    "/management/v1/vendors/:vendorId/token-handler",
-  ], (c) => handleTokenHandlerSettings(deps, c.env.edge, c.req.param("vendorId") ?? ""));
+  own.all("/auth/:vendorId/sessions/:sessionId", (c) => {
+    const { edge } = c.env;
+    const { vendorId, sessionId } = c.req.param();
+    return answer(deps, edge, {
+      methods: ["DELETE"],
+      handler: (deps, visit) => handleSession(deps, visit, sessionId),
+      find: () => findNamedVendor(deps, edge, vendorId),
+    });
+  });
+  for (const base of ["/management", "/management/v1"]) {
+    const settings = `${base}/vendors/:vendorId/token-handler` as const;
+    own.on(["GET", "PUT", "DELETE"], settings, (c) => {
+      return handleTokenHandlerSettings(deps, c.env.edge, c.req.param("vendorId"));
+    });
+    own.on(["GET", "POST"], `${settings}/keys`, (c) => handleKeys(deps, c.env.edge, c.req.param("vendorId")));
+    own.on("DELETE", `${settings}/keys/:keyId`, (c) => handleKey(deps, c.env.edge, c.req.param()));
+  }
   own.notFound((c) => respondProblem(c.env.edge.request, "not_found", { requestId: c.env.edge.requestId }));
   own.onError((error) => {
     throw error;

@@ -10,10 +10,10 @@ import { type Logger, silentLogger } from "../lib/log.ts";
 import { createMetadataDirectory } from "../lib/oauth/mod.ts";
 import type { Fetch } from "../lib/outbound.ts";
 import { type Random, systemRandom } from "../lib/random.ts";
-import { importSealKey } from "../lib/seal/mod.ts";
 import type { Secret } from "../lib/secret.ts";
 import { createStores, type Records } from "../lib/store/mod.ts";
-import { createRefresher } from "../lib/token_handler/refresh.ts";
+import { createRefreshCalls } from "../lib/token_handler/refresh.ts";
+import { createServiceKeys } from "../lib/token_handler/service_keys.ts";
 import { createSessions } from "../lib/token_handler/sessions.ts";
 import { createVendorKeys, type VendorKeys } from "../lib/token_handler/vendor_keys.ts";
 import { createVendorDirectory, type VendorDefaults, type VendorDirectory } from "../lib/token_handler/vendors.ts";
@@ -28,6 +28,8 @@ export interface CloakroomOptions {
   readonly records: Records;
   /** 32 random bytes that wrap every key and secret in the store. Keep them outside the store. */
   readonly masterKey: Secret<Uint8Array<ArrayBuffer>>;
+  /** Earlier master keys, which open what they wrapped until it is wrapped anew. */
+  readonly formerMasterKeys?: readonly Secret<Uint8Array<ArrayBuffer>>[];
   /** What vendors get that do not say otherwise. */
   readonly defaults?: Partial<VendorDefaults>;
   /** Who may manage vendors over HTTP; nobody by default. */
@@ -70,9 +72,6 @@ export interface Cloakroom {
   settle(): Promise<void>;
 }
 
-/** Key id of the service key. No vendor's keys are looked for under it. */
-const SERVICE_KID = "service.master";
-
 /**
  * Creates a token handler.
  *
@@ -88,17 +87,25 @@ export async function createCloakroom(options: CloakroomOptions): Promise<Cloakr
   if (trustedProxies === null) {
     throw new TypeError("Cannot create a token handler: trustedProxies is neither a number nor a list of ranges");
   }
-  const serviceKey = await importSealKey(SERVICE_KID, options.masterKey.reveal());
+  const masterKeys = [options.masterKey, ...options.formerMasterKeys ?? []].map((key) => key.reveal());
+  const serviceKeys = await createServiceKeys(masterKeys, random);
   const stores = createStores(records);
-  const keys = createVendorKeys({ store: stores.vendorKeys, serviceKey, now, random });
+  const keys = createVendorKeys({ store: stores.vendorKeys, serviceKeys, now, random });
   const defaults = { issuer: null, upstream: null, publicUrl: null, ...options.defaults };
-  const vendors = createVendorDirectory({ store: stores.vendors, serviceKey, defaults, now, random });
+  const vendors = createVendorDirectory({ store: stores.vendors, serviceKeys, defaults, now });
   const keySets = createKeySets({ fetch, now });
   const metadata = createMetadataDirectory({ fetch, now, insecureAllowHttpLoopback: insecureAllowLoopback });
-  const sendRefresh = createRefresher({ metadata, keySets, fetch, now, log });
-  const sessions = createSessions({ store: stores.sessions, keys, sendRefresh, now, random });
+  const calls = createRefreshCalls({ metadata, keySets, fetch, now, log });
   const running = new Set<Promise<unknown>>();
 
+  function background(work: Promise<unknown>): void {
+    const tracked = work.catch(() => log({ level: "error", event: "background_work_failed" }));
+    running.add(tracked);
+    tracked.finally(() => running.delete(tracked));
+  }
+
+  const { leases } = stores;
+  const sessions = createSessions({ store: stores.sessions, leases, keys, calls, background, now, random });
   const app = createApp({
     vendors,
     keys,
@@ -114,11 +121,8 @@ export async function createCloakroom(options: CloakroomOptions): Promise<Cloakr
     insecureAllowLoopback,
     plainLoopbackCookies: options.plainLoopbackCookies ?? false,
     management: options.management ?? null,
-    background(work) {
-      const tracked = work.catch(() => log({ level: "error", event: "background_work_failed" }));
-      running.add(tracked);
-      tracked.finally(() => running.delete(tracked));
-    },
+    calls,
+    background,
     async isReady() {
       await stores.vendors.listIds({ limit: 1 });
       return options.isAccepting?.() ?? true;

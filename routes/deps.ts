@@ -11,6 +11,7 @@ import type { MetadataDirectory } from "../lib/oauth/mod.ts";
 import type { Fetch } from "../lib/outbound.ts";
 import type { Random } from "../lib/random.ts";
 import type { OnceStore } from "../lib/store/mod.ts";
+import type { RefreshCalls } from "../lib/token_handler/refresh.ts";
 import type { Sessions } from "../lib/token_handler/sessions.ts";
 import type { VendorKeys } from "../lib/token_handler/vendor_keys.ts";
 import type { VendorDirectory } from "../lib/token_handler/vendors.ts";
@@ -32,6 +33,8 @@ export interface AppDeps {
   readonly keys: VendorKeys;
   /** Sessions of their users. */
   readonly sessions: Sessions;
+  /** Calls with refresh tokens. */
+  readonly calls: RefreshCalls;
   /** Marks of what may be used once. */
   readonly once: OnceStore;
   /** What token services say about themselves. */

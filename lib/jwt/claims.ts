@@ -81,8 +81,8 @@ const MAX_DATE = 253_402_300_799;
 const CONTROL_REGEXP = /[\u0000-\u001f\u007f-\u009f]/;
 
 /** Tells whether the required claims are there, and every registered claim that is there has its type. */
-export function hasTypedClaims(claims: JsonObject): claims is JwtClaims {
-  const { iss, sub, aud, exp, iat } = claims;
+export function hasTypedClaims(claims: JsonObject, isSubjectOptional = false): claims is JwtClaims {
+  const { iss, sub = isSubjectOptional ? "x" : undefined, aud, exp, iat } = claims;
   const { nbf = 0, auth_time = 0, nonce = "", azp = "", at_hash = "", jti = "", sid = "x" } = claims;
   return isName(iss) && isName(sub) && isAudience(aud) &&
     [exp, iat, nbf, auth_time].every(isDate) &&

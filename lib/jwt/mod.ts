@@ -44,6 +44,7 @@ export { type AccessTokenExpectation, verifyAccessToken, type VerifyAccessTokenO
 export { type SignatureAlgorithm, signatureAlgorithms } from "./algorithms.ts";
 export type { JwtClaims, TokenRefusal } from "./claims.ts";
 export { type IdTokenExpectation, verifyIdToken, type VerifyIdTokenOptions } from "./id_token.ts";
+export { verifyLogoutToken, type VerifyLogoutTokenOptions } from "./logout_token.ts";
 export type { KeyQuery, KeySelection } from "./key_set.ts";
 export { createKeySets, type KeyLookup, type KeySetFault, type KeySets, type KeySetsOptions } from "./key_sets.ts";
 export type { TokenVerdict } from "./verify.ts";

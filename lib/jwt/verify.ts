@@ -41,19 +41,21 @@ export interface VerifySteps {
   readonly jwksUri: string;
   /** The allowed algorithms. */
   readonly algorithms: readonly string[];
+  /** Whether the token may be about a session alone, without `sub`. */
+  readonly isSubjectOptional?: boolean;
   /** Checks type and claims; `null` if nothing is wrong. */
   readonly decide: (token: CompactToken, claims: JwtClaims) => TokenRefusal | null | Promise<TokenRefusal | null>;
 }
 
 /** Verifies a token. */
 export async function verifyToken(text: string, steps: VerifySteps): Promise<TokenVerdict> {
-  const { keySets, jwksUri, algorithms, decide } = steps;
+  const { keySets, jwksUri, algorithms, isSubjectOptional, decide } = steps;
   const reading = readCompact(text, algorithms);
   if (reading.kind === "refused") return reading;
   const { token } = reading;
   const claims = readJsonObject(readUtf8(token.payload) ?? "");
   if (claims === null) return { kind: "refused", reason: "malformed" };
-  if (!hasTypedClaims(claims)) return { kind: "refused", reason: "claim" };
+  if (!hasTypedClaims(claims, isSubjectOptional)) return { kind: "refused", reason: "claim" };
   const refusal = await decide(token, claims);
   if (refusal !== null) return { kind: "refused", reason: refusal };
   const lookup = await keySets.find(jwksUri, token);

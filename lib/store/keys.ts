@@ -19,6 +19,32 @@ export const vendorKeyKey = (vendorId: string, keyId: string): RecordKey => ["ve
 /** `SessionRecord`, until the session's absolute end; an ended session stays as its own tombstone. */
 export const sessionKey = (vendorId: string, sessionId: string): RecordKey => ["session", vendorId, sessionId];
 
+/** A further part of a large `SessionRecord`, as long as the record. */
+export const sessionPartKey = (vendorId: string, sessionId: string, part: string): RecordKey => [
+  "session_part",
+  vendorId,
+  sessionId,
+  part,
+];
+
+/** The lease on a session's refresh, until some minutes after its end. */
+export const leaseKey = (vendorId: string, sessionId: string): RecordKey => ["lease", vendorId, sessionId];
+
+/** `true` for each session that began from a session of the token service (`sid`), until the session's absolute end. */
+export const issuerSessionKey = (vendorId: string, issuerSessionId: string, sessionId: string): RecordKey => [
+  "session_by_issuer_session",
+  vendorId,
+  issuerSessionId,
+  sessionId,
+];
+
+/** When the token service ended every session of a user (`sub`) or of one of its sessions (`sid`), for 30 days. */
+export const endedKey = (
+  vendorId: string,
+  by: "sid" | "sub",
+  value: string,
+): RecordKey => ["ended", vendorId, by, value];
+
 /** `true` for each session of a user, until the session's absolute end. */
 export const subjectSessionKey = (vendorId: string, subject: string, sessionId: string): RecordKey => [
   "session_by_subject",

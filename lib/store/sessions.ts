@@ -5,8 +5,8 @@
  * @module
  */
 
-import { sessionKey, subjectSessionKey } from "./keys.ts";
-import type { Records, Stored } from "./records.ts";
+import { endedKey, issuerSessionKey, sessionKey, sessionPartKey, subjectSessionKey } from "./keys.ts";
+import type { RecordKey, Records, Stored } from "./records.ts";
 
 /** Why a session ended (contract, section 2.6). */
 export type EndReason =
@@ -39,12 +39,22 @@ export interface SessionRecord {
   readonly expiresAt: number;
   /** Counts the token pairs of this session: 1 at sign-in, one more with each refresh. */
   readonly generation: number;
+  /** When the present generation came, in seconds since 1970. */
+  readonly refreshedAt: number;
   /** Claims, ID token and, where they do not fit into cookies, tokens: sealed with the vendor's key. */
   readonly sealed: string;
   /** A short description of the browser, for the user's list of sessions. */
   readonly device: string | null;
   /** When and why it ended; `null` while it lives. */
   readonly ended: { readonly at: number; readonly reason: EndReason } | null;
+  /** Names of the records that hold the rest of a large `sealed`; the store's own business. */
+  readonly parts?: readonly string[];
+}
+
+/** When the token service ended sessions: those that began before are over. */
+export interface EndedMark {
+  /** Seconds since 1970. */
+  readonly at: number;
 }
 
 /** Remembers sessions. */
@@ -55,26 +65,78 @@ export interface SessionStore {
   find(vendorId: string, sessionId: string): Promise<Stored<SessionRecord> | null>;
   /** Replaces a session unless it changed since it was read. */
   save(session: SessionRecord, version: string): Promise<boolean>;
-  /** Ends a session. The first reason stays; ending an ended or unknown session changes nothing. */
-  end(vendorId: string, sessionId: string, ended: { readonly at: number; readonly reason: EndReason }): Promise<void>;
+  /** Ends a session. The first reason stays; answers whether this call ended it. */
+  end(
+    vendorId: string,
+    sessionId: string,
+    ended: { readonly at: number; readonly reason: EndReason },
+  ): Promise<boolean>;
   /** Lists the ids of a user's sessions, living and ended. */
   listIds(vendorId: string, subject: string): Promise<readonly string[]>;
+  /** Lists the ids of the sessions that began from one session of the token service. */
+  listIdsByIssuerSession(vendorId: string, issuerSessionId: string): Promise<readonly string[]>;
+  /** Notes that the token service ended what is named, so that a sign-in which is just being finished ends too. */
+  mark(vendorId: string, named: EndedName, mark: EndedMark & { readonly expiresAt: number }): Promise<void>;
+  /** Reads such a note. */
+  findMark(vendorId: string, named: EndedName): Promise<EndedMark | null>;
 }
+
+/** What a token service can name when it ends sessions: its own session, or the user. */
+export interface EndedName {
+  /** `sid` or `sub` of OpenID Connect. */
+  readonly by: "sid" | "sub";
+  /** Its value. */
+  readonly value: string;
+}
+
+/** Longest text in one record: Deno KV takes 64 KiB a value. */
+const MAX_PART_LENGTH = 48_000;
 
 /** Creates the store. */
 export function createSessionStore(records: Records): SessionStore {
   async function find(vendorId: string, sessionId: string): Promise<Stored<SessionRecord> | null> {
-    return await records.find<SessionRecord>(sessionKey(vendorId, sessionId));
+    while (true) {
+      const stored = await records.find<SessionRecord>(sessionKey(vendorId, sessionId));
+      const names = stored?.value.parts ?? [];
+      if (stored === null || names.length === 0) return stored;
+      const parts = await Promise.all(
+        names.map((name) => records.find<string>(sessionPartKey(vendorId, sessionId, name))),
+      );
+      // A missing part means that the session was saved anew while it was read.
+      if (parts.includes(null)) continue;
+      const sealed = [stored.value.sealed, ...parts.map((part) => part!.value)].join("");
+      return { ...stored, value: { ...stored.value, sealed } };
+    }
   }
 
   async function save(session: SessionRecord, version: string | null): Promise<boolean> {
-    const { vendorId, id, subject, expiresAt } = session;
+    const { vendorId, id, subject, issuerSessionId, expiresAt, sealed } = session;
     const key = sessionKey(vendorId, id);
-    const index = { key: subjectSessionKey(vendorId, subject, id), value: true, expiresAt };
+    // The end of a sealed value is its tag, which no two values share.
+    const chunks = sealed.match(new RegExp(`.{1,${MAX_PART_LENGTH}}`, "gs")) ?? [""];
+    const names = chunks.slice(1).map((_, i) => `${sealed.slice(-22)}.${i}`);
+    const value = { ...session, sealed: chunks[0]!, parts: names };
+    const former = (session.parts ?? []).filter((name) => !names.includes(name));
+    const indexes: RecordKey[] = version === null
+      ? [
+        subjectSessionKey(vendorId, subject, id),
+        ...(issuerSessionId === null ? [] : [issuerSessionKey(vendorId, issuerSessionId, id)]),
+      ]
+      : [];
     return await records.commit({
       checks: [{ key, version }],
-      sets: version === null ? [{ key, value: session, expiresAt }, index] : [{ key, value: session, expiresAt }],
+      sets: [
+        { key, value, expiresAt },
+        ...names.map((name, i) => ({ key: sessionPartKey(vendorId, id, name), value: chunks[i + 1]!, expiresAt })),
+        ...indexes.map((index) => ({ key: index, value: true, expiresAt })),
+      ],
+      deletes: former.map((name) => sessionPartKey(vendorId, id, name)),
     });
+  }
+
+  async function listLastParts(prefix: RecordKey): Promise<readonly string[]> {
+    const found = await records.list(prefix, { limit: 1000 });
+    return found.map(({ key }) => key.at(-1)!);
   }
 
   return {
@@ -85,17 +147,28 @@ export function createSessionStore(records: Records): SessionStore {
       if (!await save(session, null)) throw new RangeError("Cannot create a session: its id is taken");
     },
 
-    async end(vendorId, sessionId, ended): Promise<void> {
+    async end(vendorId, sessionId, ended): Promise<boolean> {
       while (true) {
         const stored = await find(vendorId, sessionId);
-        if (stored === null || stored.value.ended !== null) return;
-        if (await save({ ...stored.value, sealed: "", ended }, stored.version)) return;
+        if (stored === null || stored.value.ended !== null) return false;
+        if (await save({ ...stored.value, sealed: "", ended }, stored.version)) return true;
       }
     },
 
     async listIds(vendorId: string, subject: string): Promise<readonly string[]> {
-      const found = await records.list(subjectSessionKey(vendorId, subject, "").slice(0, -1), { limit: 1000 });
-      return found.map(({ key }) => key.at(-1)!);
+      return await listLastParts(subjectSessionKey(vendorId, subject, "").slice(0, -1));
+    },
+
+    async listIdsByIssuerSession(vendorId: string, issuerSessionId: string): Promise<readonly string[]> {
+      return await listLastParts(issuerSessionKey(vendorId, issuerSessionId, "").slice(0, -1));
+    },
+
+    async mark(vendorId, { by, value }, { at, expiresAt }): Promise<void> {
+      await records.commit({ sets: [{ key: endedKey(vendorId, by, value), value: { at }, expiresAt }] });
+    },
+
+    async findMark(vendorId, { by, value }): Promise<EndedMark | null> {
+      return (await records.find<EndedMark>(endedKey(vendorId, by, value)))?.value ?? null;
     },
   };
 }

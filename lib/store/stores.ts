@@ -4,6 +4,7 @@
  * @module
  */
 
+import { createLeaseStore, type LeaseStore } from "./leases.ts";
 import { createOnceStore, type OnceStore } from "./once.ts";
 import type { Records } from "./records.ts";
 import { createSessionStore, type SessionStore } from "./sessions.ts";
@@ -18,6 +19,8 @@ export interface Stores {
   readonly vendorKeys: VendorKeyStore;
   /** Sessions of signed-in users, and why they ended. */
   readonly sessions: SessionStore;
+  /** Who may refresh a session now. */
+  readonly leases: LeaseStore;
   /** Marks of values that may be used once. */
   readonly once: OnceStore;
 }
@@ -33,6 +36,7 @@ export function createStores(records: Records): Stores {
     vendors: createVendorStore(records),
     vendorKeys: createVendorKeyStore(records),
     sessions: createSessionStore(records),
+    leases: createLeaseStore(records),
     once: createOnceStore(records),
   };
 }

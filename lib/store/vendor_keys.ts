@@ -22,6 +22,8 @@ export interface VendorKeyRecord {
   readonly state: KeyState;
   /** When it was made, in seconds since 1970. */
   readonly createdAt: number;
+  /** When something sealed with it was last opened, coarsely; `null` if never. */
+  readonly lastUsedAt: number | null;
 }
 
 /** Remembers sealing keys. */
@@ -34,6 +36,12 @@ export interface VendorKeyStore {
    * @returns `false` if another process was quicker: read the list again.
    */
   activate(key: VendorKeyRecord): Promise<boolean>;
+  /** Changes a key unless it was changed meanwhile; `null` from `change` leaves it as it is. Answers the key as it is then. */
+  change(
+    vendorId: string,
+    keyId: string,
+    change: (key: VendorKeyRecord) => VendorKeyRecord | null,
+  ): Promise<VendorKeyRecord | null>;
   /** Removes all keys of a vendor: nothing it sealed can be opened any more. */
   removeAll(vendorId: string): Promise<void>;
 }
@@ -62,6 +70,17 @@ export function createVendorKeyStore(records: Records): VendorKeyStore {
           ...active.map(({ key, value }) => ({ key, value: { ...value, state: "open_only" } })),
         ],
       });
+    },
+
+    async change(vendorId, keyId, change): Promise<VendorKeyRecord | null> {
+      while (true) {
+        const stored = await records.find<VendorKeyRecord>(vendorKeyKey(vendorId, keyId));
+        if (stored === null) return null;
+        const changed = change(stored.value);
+        if (changed === null) return stored.value;
+        const { key, version } = stored;
+        if (await records.commit({ checks: [{ key, version }], sets: [{ key, value: changed }] })) return changed;
+      }
     },
 
     async removeAll(vendorId: string): Promise<void> {

@@ -6,10 +6,14 @@
  */
 
 import { type Clock, systemClock } from "../clock.ts";
-import { isJsonObject, type JsonObject } from "../encoding.ts";
+import type { JsonObject } from "../encoding.ts";
 import { drawToken, type Random, systemRandom } from "../random.ts";
-import type { EndReason, SessionRecord, SessionStore, Stored } from "../store/mod.ts";
-import { decideCookies, decideFreshness, decideSession, type Presented, type PresentedCookies } from "./session.ts";
+import type { EndedName, EndReason, KeyState, LeaseStore, SessionRecord, SessionStore, Stored } from "../store/mod.ts";
+import { systemWait, type Wait, within } from "../waiting.ts";
+import type { RefreshCalls } from "./refresh.ts";
+import { createRefreshTurn, type WorkDone } from "./refresh_turn.ts";
+import { decideCookies, decideFreshness, decideSession, type Presented } from "./session.ts";
+import { openContent, sealContent, type SessionContent } from "./session_content.ts";
 import {
   type AccessTicket,
   readAccessTicket,
@@ -18,7 +22,6 @@ import {
   writeAccessTicket,
   writeRefreshTicket,
 } from "./tickets.ts";
-import type { Refresher } from "./refresh.ts";
 import type { TokenPair } from "./tokens.ts";
 import type { VendorKeys } from "./vendor_keys.ts";
 import type { Vendor } from "./vendors.ts";
@@ -26,27 +29,28 @@ import type { Vendor } from "./vendors.ts";
 /** Largest sealed value that goes into a cookie: with the longest name it stays below 3,800 bytes. */
 export const MAX_COOKIE_VALUE = 3780;
 
-/** Largest sealed session content; Deno KV takes 64 KiB a value. */
-const MAX_SEALED_CONTENT = 60_000;
+/** Seconds that the former cookies go on working after a refresh, for requests that were under way. */
+const GRACE_SECONDS = 60;
 
-/** What the session record keeps sealed. */
-export interface SessionContent {
-  /** Claims about the user. */
-  readonly claims: JsonObject;
-  /** The newest ID token, for logout; `null` where it would not fit. */
-  readonly idToken: string | null;
-  /** Text of the page that `userinfo` has not handed back yet. */
-  readonly appState: string | null;
-  /** The tokens, where they do not travel in the cookies. */
-  readonly tokens: TokenPair | null;
-}
+/** Milliseconds that a caller waits for a refresh. The refresh itself goes on. */
+const PATIENCE_MS = 5000;
+
+/** Seconds without a new try after a failure that will pass: one to three by chance, so that nobody comes in step. */
+const COOL_SECONDS = 1;
+const COOL_SPREAD = 3;
+
+/** Longest wish of a token service (`Retry-After`) that is honoured. */
+const MAX_COOL_SECONDS = 30;
+
+/** Seconds for which the end of a user's sessions is remembered: the longest life of a session. */
+const MARK_SECONDS = 30 * 86_400;
 
 /** Values for the two cookies. */
 export interface CookieValues {
   /** For `at`. */
   readonly at: string;
-  /** For `__Host-rt`. */
-  readonly rt: string;
+  /** For `__Host-rt`; `null` where the present one stays, because it is a handle only. */
+  readonly rt: string | null;
 }
 
 /** A session that lives. */
@@ -57,8 +61,10 @@ export interface LiveSession {
   readonly version: string;
   /** The sealed part of the record, opened. */
   readonly content: SessionContent;
-  /** The tokens that the request came with; `null` where it came without the access token. */
-  readonly tokens: Partial<TokenPair> | null;
+  /** The tokens to use: without an access token where the browser no longer brings it. */
+  readonly tokens: Partial<TokenPair>;
+  /** Which cookies are to be replaced because of an older generation, an older key, or because `at` is missing. */
+  readonly renew: "none" | "at" | "both";
 }
 
 /** What a request's cookies turn out to be. */
@@ -93,12 +99,14 @@ export interface SignIn {
   readonly appState: string | null;
   /** Short description of the browser. */
   readonly device: string | null;
+  /** When the callback arrived: what the token service ended since then includes this sign-in. */
+  readonly begunAt: number;
 }
 
 /** Begins, recognises, refreshes and ends sessions. */
 export interface Sessions {
-  /** Begins a session. Throws `RangeError` if what has to be kept does not fit into a record. */
-  start(vendor: Vendor, signIn: SignIn): Promise<CookieValues>;
+  /** Begins a session; `null` if the token service ended it while it began. */
+  start(vendor: Vendor, signIn: SignIn): Promise<CookieValues | null>;
   /** Says what the cookies of a request are worth. `touch: false` does not count as activity. */
   recognise(
     vendor: Vendor,
@@ -109,22 +117,40 @@ export interface Sessions {
   ready(vendor: Vendor, session: LiveSession, options?: { readonly force?: boolean }): Promise<Readiness>;
   /** Takes out the page's text, once. */
   takeAppState(session: LiveSession): Promise<string | null>;
-  /** Ends a session for good. */
-  end(vendorId: string, sessionId: string, reason: EndReason): Promise<void>;
+  /** Lists the living sessions of a user. */
+  list(vendor: Vendor, subject: string): Promise<readonly SessionRecord[]>;
+  /** Ends a session for good. Answers whether it lived until now. */
+  end(vendorId: string, sessionId: string, reason: EndReason): Promise<boolean>;
+  /** Ends the sessions that the token service names, those included that are just beginning. Answers how many. */
+  endNamed(vendorId: string, named: EndedName, reason: EndReason): Promise<number>;
 }
 
 /** What sessions are made of. */
 export interface SessionsOptions {
   /** Where they lie. */
   readonly store: SessionStore;
+  /** Who may refresh them now. */
+  readonly leases: LeaseStore;
   /** What seals them. */
   readonly keys: VendorKeys;
-  /** Calls the vendor's token service with a refresh token. */
-  readonly sendRefresh: Refresher;
+  /** Calls to the vendor's token service. */
+  readonly calls: RefreshCalls;
+  /** Takes work that goes on after the answer. */
+  readonly background?: (work: Promise<unknown>) => void;
   /** Time; the system's by default. */
   readonly now?: Clock;
   /** Randomness; the system's by default. */
   readonly random?: Random;
+  /** Waits between two looks for another process's result. */
+  readonly wait?: Wait;
+  /** Milliseconds that a caller waits for a refresh; 5,000 by default. */
+  readonly patienceMs?: number;
+}
+
+/** A sealed cookie value, opened. */
+interface Opened<Ticket> {
+  readonly presented: Presented<Ticket>;
+  readonly keyState: KeyState | null;
 }
 
 /**
@@ -134,38 +160,22 @@ export interface SessionsOptions {
  * @returns The sessions.
  */
 export function createSessions(options: SessionsOptions): Sessions {
-  const { store, keys, sendRefresh, now = systemClock, random = systemRandom } = options;
+  const { store, leases, keys, calls, background = () => {}, patienceMs = PATIENCE_MS } = options;
+  const { now = systemClock, random = systemRandom, wait = systemWait } = options;
+  const takeTurn = createRefreshTurn({ leases, now, random, wait });
   const refreshes = new Map<string, Promise<Readiness>>();
 
-  async function present<T>(
+  async function openCookie<Ticket>(
     vendorId: string,
     sealed: { readonly purpose: string; readonly text: string | null },
-    read: (content: JsonObject) => T | null,
-  ): Promise<Presented<T>> {
-    if (sealed.text === null) return { kind: "absent" };
-    const content = await keys.open(vendorId, sealed.purpose, sealed.text);
+    read: (content: JsonObject) => Ticket | null,
+  ): Promise<Opened<Ticket>> {
+    const { purpose, text } = sealed;
+    if (text === null) return { presented: { kind: "absent" }, keyState: null };
+    const content = await keys.open(vendorId, purpose, text);
     const ticket = content === null ? null : read(content);
-    return ticket === null ? { kind: "bad" } : { kind: "good", ticket };
-  }
-
-  async function sealContent(record: Pick<SessionRecord, "vendorId" | "id">, content: SessionContent): Promise<string> {
-    const { claims, idToken, appState, tokens } = content;
-    const sealed = await keys.seal(record.vendorId, "session", { sid: record.id, claims, idToken, appState, tokens });
-    if (sealed.length <= MAX_SEALED_CONTENT) return sealed;
-    if (idToken !== null) return await sealContent(record, { ...content, idToken: null });
-    throw new RangeError(`Cannot keep a session: its content needs ${sealed.length} of ${MAX_SEALED_CONTENT} bytes`);
-  }
-
-  async function openContent(record: SessionRecord): Promise<SessionContent | null> {
-    const content = await keys.open(record.vendorId, "session", record.sealed);
-    if (content === null || content.sid !== record.id || !isJsonObject(content.claims)) return null;
-    const { claims, idToken, appState, tokens } = content;
-    return {
-      claims,
-      idToken: typeof idToken === "string" ? idToken : null,
-      appState: typeof appState === "string" ? appState : null,
-      tokens: isJsonObject(tokens) ? tokens as unknown as TokenPair : null,
-    };
+    const keyState = await keys.stateOf(vendorId, text);
+    return { presented: ticket === null ? { kind: "bad" } : { kind: "good", ticket }, keyState };
   }
 
   /** Seals a pair into cookies; where one of them grows too large, or the vendor wants it so, the record keeps the pair. */
@@ -173,168 +183,288 @@ export function createSessions(options: SessionsOptions): Sessions {
     vendor: Vendor,
     session: { readonly id: string; readonly generation: number },
     pair: TokenPair,
-  ): Promise<{ readonly cookies: CookieValues; readonly kept: boolean }> {
+  ): Promise<{ readonly cookies: { readonly at: string; readonly rt: string }; readonly isKept: boolean }> {
     const ticket = { sessionId: session.id, generation: session.generation };
     const at: AccessTicket = { ...ticket, accessToken: pair.accessToken, expiresAt: pair.expiresAt };
     const rt: RefreshTicket = { ...ticket, refreshToken: pair.refreshToken };
     if (vendor.tokenStore === "cookie") {
       const cookies = await sealTickets(vendor.id, at, rt);
       if (cookies.at.length <= MAX_COOKIE_VALUE && cookies.rt.length <= MAX_COOKIE_VALUE) {
-        return { cookies, kept: false };
+        return { cookies, isKept: false };
       }
     }
     const handles = await sealTickets(vendor.id, { ...at, accessToken: null }, { ...rt, refreshToken: null });
-    return { cookies: handles, kept: true };
+    return { cookies: handles, isKept: true };
   }
 
-  async function sealTickets(vendorId: string, at: AccessTicket, rt: RefreshTicket): Promise<CookieValues> {
+  async function sealTickets(vendorId: string, at: AccessTicket, rt: RefreshTicket) {
     return {
       at: await keys.seal(vendorId, "at", writeAccessTicket(at)),
       rt: await keys.seal(vendorId, "rt", writeRefreshTicket(rt)),
     };
   }
 
-  async function end(vendorId: string, sessionId: string, reason: EndReason): Promise<void> {
-    await store.end(vendorId, sessionId, { at: now(), reason });
+  async function end(vendorId: string, sessionId: string, reason: EndReason): Promise<boolean> {
+    return await store.end(vendorId, sessionId, { at: now(), reason });
   }
 
+  /** Reads a living session, or why it does not live. */
   async function readSession(
     vendor: Vendor,
     stored: Stored<SessionRecord> | null,
-    options: { readonly touch: boolean },
   ): Promise<
-    Extract<Recognition, { kind: "anonymous" | "ended" }> | { readonly kind: "read"; readonly session: LiveSession }
+    | { readonly kind: "ended"; readonly reason: EndReason }
+    | { readonly kind: "read"; readonly content: SessionContent; readonly touch: boolean }
   > {
     if (stored === null) return { kind: "ended", reason: "absolute" };
-    const { value: record, version } = stored;
+    const { value: record } = stored;
     const outcome = decideSession(record, { now: now(), idleSeconds: vendor.sessionIdleSeconds });
     if (outcome.kind === "over") await end(vendor.id, record.id, outcome.reason);
     if (outcome.kind !== "alive") return { kind: "ended", reason: outcome.reason };
-    const content = await openContent(record);
-    if (content === null) return { kind: "ended", reason: "key_retired" };
-    const touched = { ...record, lastSeenAt: now() };
-    const isTouched = outcome.touch && options.touch && await store.save(touched, version);
-    const fresh = isTouched ? await store.find(vendor.id, record.id) : stored;
-    return fresh === null
-      ? { kind: "anonymous" }
-      : { kind: "read", session: { record: fresh.value, version: fresh.version, content, tokens: null } };
+    const content = await openContent(keys, record, record.sealed);
+    if (content !== null) return { kind: "read", content, touch: outcome.touch };
+    await end(vendor.id, record.id, "key_retired");
+    return { kind: "ended", reason: "key_retired" };
   }
 
-  async function refresh(vendor: Vendor, session: LiveSession): Promise<Readiness> {
-    const { record, content, tokens } = session;
-    const refreshToken = tokens?.refreshToken ?? null;
-    if (refreshToken === null) {
-      await end(vendor.id, record.id, "absolute");
-      return { kind: "ended", reason: "absolute" };
-    }
-    const answer = await sendRefresh(vendor, refreshToken, record.subject);
-    if (answer.kind === "refused") {
-      await end(vendor.id, record.id, "refresh_refused");
-      return { kind: "ended", reason: "refresh_refused" };
-    }
-    if (answer.kind !== "issued") {
-      const retryAfterSeconds = answer.kind === "unavailable" ? answer.retryAfterSeconds ?? 5 : 30;
-      return { kind: "unavailable", retryAfterSeconds };
-    }
-    const pair = { ...answer.tokens, refreshToken: answer.tokens.refreshToken ?? refreshToken };
-    const generation = record.generation + 1;
-    const { cookies, kept } = await sealPair(vendor, { id: record.id, generation }, pair);
-    const saved = await saveGeneration(vendor, session, {
-      generation,
-      content: { ...content, idToken: answer.idToken ?? content.idToken, tokens: kept ? pair : null },
+  /**
+   * Writes down what a recognised request showed: activity, receipt of the newest tokens, a newer key. Somebody else's
+   * write in between is as good; the next request will do it.
+   */
+  async function note(
+    live: Pick<LiveSession, "record" | "version" | "content">,
+    notes: { readonly touch: boolean; readonly isReceipt: boolean; readonly reseal: boolean },
+  ): Promise<Pick<LiveSession, "record" | "version" | "content">> {
+    const { record, version } = live;
+    const { touch, isReceipt, reseal } = notes;
+    if (!touch && !isReceipt && !reseal) return live;
+    const content = isReceipt ? { ...live.content, tokens: null } : live.content;
+    const sealed = isReceipt || reseal ? await sealContent(keys, record, content) : record.sealed;
+    const noted = { ...record, lastSeenAt: touch ? now() : record.lastSeenAt, sealed };
+    if (!await store.save(noted, version)) return live;
+    const stored = await store.find(record.vendorId, record.id);
+    return stored === null ? live : { record: stored.value, version: stored.version, content };
+  }
+
+  /** The generation that follows, as far as somebody has made it; `null` while the session is still at this one. */
+  async function findSuccessor(vendor: Vendor, session: LiveSession): Promise<Readiness | null> {
+    const stored = await store.find(vendor.id, session.record.id);
+    const read = await readSession(vendor, stored);
+    if (read.kind === "ended") return read;
+    const record = stored!.value;
+    if (record.generation === session.record.generation) return null;
+    const pair = read.content.tokens;
+    return pair === null ? null : await readyWith(vendor, record, pair);
+  }
+
+  async function readyWith(vendor: Vendor, record: SessionRecord, pair: TokenPair): Promise<Readiness> {
+    const { cookies, isKept } = await sealPair(vendor, record, pair);
+    const { accessToken, expiresAt } = pair;
+    return { kind: "ready", accessToken, expiresAt, cookies: isKept ? { ...cookies, rt: null } : cookies };
+  }
+
+  async function refresh(vendor: Vendor, session: LiveSession, refreshToken: string): Promise<Readiness> {
+    const { id: sessionId, generation } = session.record;
+    const outcome = await takeTurn<Readiness>({ vendorId: vendor.id, sessionId, generation }, {
+      look: () => findSuccessor(vendor, session),
+      work: (afterUnknown) => callOnce(vendor, session, { refreshToken, afterUnknown }),
     });
-    if (saved !== null) return { kind: "ended", reason: saved };
-    return { kind: "ready", accessToken: pair.accessToken, expiresAt: pair.expiresAt, cookies };
+    return outcome.kind === "done"
+      ? outcome.result
+      : { kind: "unavailable", retryAfterSeconds: outcome.retryAfterSeconds };
   }
 
-  /** Writes the new generation; answers why the session ended if it did so meanwhile: an answer revives nothing. */
+  /** The one call of this generation. */
+  async function callOnce(
+    vendor: Vendor,
+    session: LiveSession,
+    { refreshToken, afterUnknown }: { readonly refreshToken: string; readonly afterUnknown: boolean },
+  ): Promise<WorkDone<Readiness>> {
+    const { record } = session;
+    const answer = await calls.refresh({ vendor, refreshToken, subject: record.subject, afterUnknown });
+    if (answer.kind === "unavailable") {
+      const chance = COOL_SECONDS + Math.floor(random(1)[0]! / 256 * COOL_SPREAD);
+      const coolSeconds = Math.min(MAX_COOL_SECONDS, answer.retryAfterSeconds ?? chance);
+      return { result: { kind: "unavailable", retryAfterSeconds: Math.max(1, coolSeconds) }, coolSeconds };
+    }
+    if (answer.kind === "refused") {
+      const reason = answer.afterUnknown ? "refresh_reused" : "refresh_refused";
+      await end(vendor.id, record.id, reason);
+      return { result: { kind: "ended", reason } };
+    }
+    return { result: await saveGeneration(vendor, session, answer) };
+  }
+
+  /**
+   * Keeps the new tokens until the browser shows that it got them. An answer revives nothing: where the session ended
+   * meanwhile, the new refresh token is revoked.
+   */
   async function saveGeneration(
     vendor: Vendor,
     session: LiveSession,
-    next: { readonly generation: number; readonly content: SessionContent },
-  ): Promise<EndReason | null> {
-    const sealed = await sealContent(session.record, next.content);
+    answer: { readonly tokens: TokenPair; readonly idToken: string | null },
+  ): Promise<Readiness> {
+    const { tokens, idToken } = answer;
+    const next = { ...session.record, generation: session.record.generation + 1, refreshedAt: now() };
+    const { isKept } = await sealPair(vendor, next, tokens);
     let stored: Stored<SessionRecord> | null = { key: [], value: session.record, version: session.version };
-    while (true) {
-      const saved = await store.save({ ...stored.value, generation: next.generation, sealed }, stored.version);
-      if (saved) return null;
-      stored = await store.find(vendor.id, session.record.id);
-      if (stored === null) return "absolute";
-      if (stored.value.ended !== null) return stored.value.ended.reason;
+    let content: SessionContent | null = session.content;
+    while (stored !== null && stored.value.ended === null && content !== null) {
+      const sealed = await sealContent(keys, next, { ...content, idToken: idToken ?? content.idToken, tokens, isKept });
+      const { generation, refreshedAt } = next;
+      if (await store.save({ ...stored.value, generation, refreshedAt, sealed }, stored.version)) {
+        return await readyWith(vendor, next, tokens);
+      }
+      stored = await store.find(vendor.id, next.id);
+      content = stored === null ? null : await openContent(keys, next, stored.value.sealed);
     }
+    if (tokens.refreshToken !== null) background(calls.revoke(vendor, tokens.refreshToken));
+    return { kind: "ended", reason: stored?.value.ended?.reason ?? "absolute" };
+  }
+
+  /** Everybody in this process who wants the same generation waits for the same promise. */
+  function joinRefresh(vendor: Vendor, session: LiveSession, refreshToken: string) {
+    const { id, generation } = session.record;
+    const name = `${vendor.id} ${id} ${generation}`;
+    const joined = refreshes.get(name);
+    if (joined !== undefined) return { running: joined, isLeader: false };
+    const running = refresh(vendor, session, refreshToken).finally(() => refreshes.delete(name));
+    refreshes.set(name, running);
+    // Callers may have stopped waiting when it fails; those who still wait see the failure all the same.
+    background(running.catch(() => {}));
+    return { running, isLeader: true };
   }
 
   return {
     end,
 
-    async start(vendor: Vendor, signIn: SignIn): Promise<CookieValues> {
-      const { tokens, claims, idToken, appState, device } = signIn;
+    async start(vendor: Vendor, signIn: SignIn): Promise<CookieValues | null> {
+      const { tokens, claims, idToken, appState, device, begunAt } = signIn;
       const id = drawToken(random);
-      const { cookies, kept } = await sealPair(vendor, { id, generation: 1 }, tokens);
-      const place = { vendorId: vendor.id, id };
+      const { cookies, isKept } = await sealPair(vendor, { id, generation: 1 }, tokens);
+      const name = { vendorId: vendor.id, id };
+      const content = { claims, idToken, appState, tokens: isKept ? tokens : null, isKept };
+      const subject = String(claims.sub);
+      const issuerSessionId = typeof claims.sid === "string" ? claims.sid : null;
       await store.create({
-        ...place,
-        subject: String(claims.sub),
-        issuerSessionId: typeof claims.sid === "string" ? claims.sid : null,
+        ...name,
+        subject,
+        issuerSessionId,
         createdAt: now(),
         lastSeenAt: now(),
         expiresAt: now() + vendor.sessionMaxSeconds,
         generation: 1,
-        sealed: await sealContent(place, { claims, idToken, appState, tokens: kept ? tokens : null }),
+        refreshedAt: now(),
+        sealed: await sealContent(keys, name, content),
         device,
         ended: null,
       });
-      return cookies;
+      // Looked at after the session exists: a logout from the token service either finds it, or is found here.
+      const marks = await Promise.all([
+        store.findMark(vendor.id, { by: "sub", value: subject }),
+        issuerSessionId === null ? null : store.findMark(vendor.id, { by: "sid", value: issuerSessionId }),
+      ]);
+      if (!marks.some((mark) => mark !== null && mark.at >= begunAt)) return cookies;
+      await end(vendor.id, id, "back_channel");
+      return null;
     },
 
     async recognise(vendor, cookies, { touch = true } = {}): Promise<Recognition> {
-      const presented: PresentedCookies = {
-        at: await present(vendor.id, { purpose: "at", text: cookies.at }, readAccessTicket),
-        rt: await present(vendor.id, { purpose: "rt", text: cookies.rt }, readRefreshTicket),
-      };
-      const outcome = decideCookies(presented);
+      const at = await openCookie(vendor.id, { purpose: "at", text: cookies.at }, readAccessTicket);
+      const rt = await openCookie(vendor.id, { purpose: "rt", text: cookies.rt }, readRefreshTicket);
+      if (rt.keyState === "retired") return { kind: "ended", reason: "key_retired" };
+      const outcome = decideCookies({ at: at.presented, rt: rt.presented });
       if (outcome.kind === "anonymous" || outcome.kind === "refused") return outcome;
       const sessionId = outcome.kind === "alone" ? outcome.at.sessionId : outcome.sessionId;
-      const read = await readSession(vendor, await store.find(vendor.id, sessionId), { touch });
-      if (read.kind !== "read") return read;
-      const rt = outcome.kind === "named" ? outcome.rt : null;
-      const session = { ...read.session, tokens: tokensOf(read.session.content, outcome.at, rt) };
-      return { kind: outcome.kind === "alone" ? "alone" : "alive", session };
+      const stored = await store.find(vendor.id, sessionId);
+      const read = await readSession(vendor, stored);
+      if (read.kind === "ended") return read;
+      const live = { record: stored!.value, version: stored!.version, content: read.content };
+      if (outcome.kind === "alone") {
+        return { kind: "alone", session: { ...live, tokens: tokensOf(live, outcome.at, null) ?? {}, renew: "none" } };
+      }
+
+      const tokens = tokensOf(live, outcome.at, outcome.rt);
+      if (tokens === null) return { kind: "refused", bad: ["at", "rt"] };
+      const { generation, refreshedAt } = live.record;
+      const { isKept } = live.content;
+      const isNewest = outcome.at?.generation === generation && (isKept || outcome.rt.generation === generation);
+      const reseal = at.keyState === "open_only" || rt.keyState === "open_only";
+      const isReceipt = isNewest && !isKept && live.content.tokens !== null && refreshedAt + GRACE_SECONDS <= now();
+      const noted = await note(live, { touch: read.touch && touch, isReceipt, reseal });
+      const renewal = isKept && rt.keyState !== "open_only" ? "at" : "both";
+      return { kind: "alive", session: { ...noted, tokens, renew: isNewest && !reseal ? "none" : renewal } };
     },
 
     async ready(vendor, session, { force = false } = {}): Promise<Readiness> {
-      const { accessToken, expiresAt } = session.tokens ?? {};
+      const { accessToken, expiresAt, refreshToken = null } = session.tokens;
       const isUsable = accessToken !== undefined && expiresAt !== undefined;
       const freshness = isUsable ? decideFreshness(expiresAt, now()) : "dead";
-      const present: Readiness | null = isUsable && freshness !== "dead"
-        ? { kind: "ready", accessToken, expiresAt, cookies: null }
-        : null;
-      const canRefresh = typeof session.tokens?.refreshToken === "string";
-      if (present !== null && !force && (freshness === "fresh" || !canRefresh)) return present;
-      const name = `${vendor.id} ${session.record.id} ${session.record.generation}`;
-      let running = refreshes.get(name);
-      if (running === undefined) {
-        running = refresh(vendor, session).finally(() => refreshes.delete(name));
-        refreshes.set(name, running);
+      const present = async (): Promise<Readiness | null> => {
+        if (!isUsable || freshness === "dead" || force) return null;
+        if (session.renew === "none") return { kind: "ready", accessToken, expiresAt, cookies: null };
+        const { cookies } = await sealPair(vendor, session.record, { accessToken, expiresAt, refreshToken });
+        return {
+          kind: "ready",
+          accessToken,
+          expiresAt,
+          cookies: session.renew === "at" ? { ...cookies, rt: null } : cookies,
+        };
+      };
+      if (freshness === "fresh" && !force) return (await present())!;
+      if (refreshToken === null) {
+        const usable = await present();
+        if (usable !== null) return usable;
+        await end(vendor.id, session.record.id, "absolute");
+        return { kind: "ended", reason: "absolute" };
       }
-      const outcome = await running;
-      return outcome.kind === "unavailable" && present !== null && !force ? present : outcome;
+      const { running, isLeader } = joinRefresh(vendor, session, refreshToken);
+      const usable = isLeader ? null : await present();
+      if (usable !== null) return usable;
+      const outcome = await within(patienceMs, running) ?? { kind: "unavailable" as const, retryAfterSeconds: 1 };
+      return outcome.kind === "unavailable" ? await present() ?? outcome : outcome;
     },
 
-    async takeAppState(session: LiveSession): Promise<string | null> {
-      const { record, version, content } = session;
+    async takeAppState({ record, version, content }: LiveSession): Promise<string | null> {
       if (content.appState === null) return null;
-      const sealed = await sealContent(record, { ...content, appState: null });
+      const sealed = await sealContent(keys, record, { ...content, appState: null });
       return await store.save({ ...record, sealed }, version) ? content.appState : null;
+    },
+
+    async list(vendor: Vendor, subject: string): Promise<readonly SessionRecord[]> {
+      const ids = await store.listIds(vendor.id, subject);
+      const found = await Promise.all(ids.map((id) => store.find(vendor.id, id)));
+      const isAlive = (record: SessionRecord) =>
+        decideSession(record, { now: now(), idleSeconds: vendor.sessionIdleSeconds }).kind === "alive";
+      return found.flatMap((stored) => stored !== null && isAlive(stored.value) ? [stored.value] : []);
+    },
+
+    async endNamed(vendorId: string, named: EndedName, reason: EndReason): Promise<number> {
+      await store.mark(vendorId, named, { at: now(), expiresAt: now() + MARK_SECONDS });
+      const { by, value } = named;
+      const ids = await (by === "sub" ? store.listIds(vendorId, value) : store.listIdsByIssuerSession(vendorId, value));
+      const ended = await Promise.all(ids.map((id) => end(vendorId, id, reason)));
+      return ended.filter(Boolean).length;
     },
   };
 }
 
-/** The tokens of a request: from the record where they are kept there, else from the tickets. */
-function tokensOf(content: SessionContent, at: AccessTicket | null, rt: RefreshTicket | null): Partial<TokenPair> {
+/**
+ * The tokens of a request: from the record where it has newer ones, else from the tickets; `null` if the tickets are of a
+ * generation whose tokens are gone, such as an old copy of the cookies, or of one that the store never made.
+ */
+function tokensOf(
+  { record, content }: Pick<LiveSession, "record" | "content">,
+  at: AccessTicket | null,
+  rt: RefreshTicket | null,
+): Partial<TokenPair> | null {
+  const { generation } = record;
+  if ((at?.generation ?? 0) > generation || (rt?.generation ?? 0) > generation) return null;
   if (content.tokens !== null) return content.tokens;
+  if (content.isKept || (rt !== null && rt.generation < generation)) return null;
+  const isCurrent = at?.generation === generation && at.accessToken !== null;
   return {
-    ...(at?.accessToken == null ? {} : { accessToken: at.accessToken, expiresAt: at.expiresAt }),
+    ...(isCurrent ? { accessToken: at.accessToken!, expiresAt: at.expiresAt } : {}),
     refreshToken: rt?.refreshToken ?? null,
   };
 }

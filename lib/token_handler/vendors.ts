@@ -5,13 +5,11 @@
  */
 
 import { type Clock, systemClock } from "../clock.ts";
-import { readJsonObject } from "../encoding.ts";
 import { type ClientAuthentication, clientSecretBasic, clientSecretPost, publicClient } from "../oauth/mod.ts";
-import { type Random, systemRandom } from "../random.ts";
-import { open, seal, type SealKey } from "../seal/mod.ts";
 import { Secret } from "../secret.ts";
-import type { VendorRecord, VendorStore } from "../store/mod.ts";
+import type { Stored, VendorRecord, VendorStore } from "../store/mod.ts";
 import type { Upstream, VendorSettings } from "../vendor/mod.ts";
+import type { ServiceKeys } from "./service_keys.ts";
 
 /** How long settings are believed before the store is asked again, so that other processes' changes arrive within 2 s. */
 const FRESH_SECONDS = 1;
@@ -75,29 +73,26 @@ export interface VendorDirectory {
 export interface VendorDirectoryOptions {
   /** Where vendors lie. */
   readonly store: VendorStore;
-  /** The service key, which seals client secrets. */
-  readonly serviceKey: SealKey;
+  /** The service keys, which seal client secrets. */
+  readonly serviceKeys: ServiceKeys;
   /** Service-wide defaults. */
   readonly defaults: VendorDefaults;
   /** Time; the system's by default. */
   readonly now?: Clock;
-  /** Randomness; the system's by default. */
-  readonly random?: Random;
 }
 
 /**
  * Creates the directory over a store.
  *
- * @param options Store, service key, defaults and dependencies.
+ * @param options Store, service keys, defaults and dependencies.
  * @returns The directory.
  */
 export function createVendorDirectory(options: VendorDirectoryOptions): VendorDirectory {
-  const { store, serviceKey, defaults, now = systemClock, random = systemRandom } = options;
+  const { store, serviceKeys, defaults, now = systemClock } = options;
   const cache = new Map<string, { readonly readAt: number; readonly vendor: Promise<Vendor | null> }>();
 
   async function openSecret(vendorId: string, sealed: string): Promise<Secret> {
-    const findKey = (kid: string) => kid === serviceKey.kid ? serviceKey.key : null;
-    const content = readJsonObject(await open(sealed, { purpose: "client_secret", findKey }) ?? "");
+    const content = await serviceKeys.open("client_secret", sealed);
     if (content?.vendor_id !== vendorId) {
       throw new Error(`Cannot open the client secret of vendor "${vendorId}": it was sealed with another service key`);
     }
@@ -105,8 +100,7 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
   }
 
   async function sealSecret(vendorId: string, secret: string): Promise<string> {
-    const content = JSON.stringify({ vendor_id: vendorId, secret });
-    return await seal(content, { key: serviceKey, purpose: "client_secret", random });
+    return await serviceKeys.seal("client_secret", { vendor_id: vendorId, secret });
   }
 
   async function authenticationOf(record: VendorRecord): Promise<ClientAuthentication> {
@@ -118,9 +112,18 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
       : clientSecretBasic(clientId, secret);
   }
 
+  /** After a rotation of the service key, each secret moves to the new one when it is next loaded. */
+  async function rewrap({ value: record, version }: Stored<VendorRecord>): Promise<void> {
+    const { id, sealedClientSecret: sealed } = record;
+    if (sealed === null || serviceKeys.isCurrent(sealed)) return;
+    const secret = await openSecret(id, sealed);
+    await store.save({ ...record, sealedClientSecret: await sealSecret(id, secret.reveal()) }, version);
+  }
+
   async function load(vendorId: string): Promise<Vendor | null> {
     const stored = await store.find(vendorId);
     if (stored === null) return null;
+    await rewrap(stored);
     const { settings } = stored.value;
     const issuer = settings.issuer ?? defaults.issuer;
     if (issuer === null) return null;

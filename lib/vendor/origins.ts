@@ -52,7 +52,7 @@ export function readReturnTarget(text: string, options: ReturnTargetOptions): st
 
 /** Writes raw non-ASCII characters as the parser would, so that they do not count as an unusual spelling. */
 function encodeNonAscii(text: string): string {
-  return text.replace(/[^\u0000-\u007f]+/gu, (part) => part.isWellFormed() ? encodeURIComponent(part) : "\\");
+  return text.replace(/[\u0080-\u{10ffff}]+/gu, (part) => part.isWellFormed() ? encodeURIComponent(part) : "\\");
 }
 
 /** The origin of an address, provided that the address is an http(s) origin and nothing more; `null` otherwise. */

@@ -124,8 +124,8 @@ const DEFAULTS = {
   relayUnverifiedBearer: false,
 } as const satisfies Omit<VendorSettings, "clientId">;
 
-/** Cookie names that carry our own values. */
-const OWN_COOKIE_REGEXP = /^(?:at|__Host-.*|__Secure-.*|__Http-.*)$/i;
+/** Cookie names that carry our own values, with their prefix or, on plain loopback, without it. */
+const OWN_COOKIE_REGEXP = /^(?:at|rt|tx-.*|__Host-.*|__Secure-.*|__Http-.*)$/i;
 const TOKEN_REGEXP = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
 const VISIBLE_REGEXP = /^[\u0021-\u007e]{1,256}$/;
 // RFC 6749, section 3.3: a scope token has no space, quote or backslash.
@@ -152,7 +152,7 @@ export function readVendorSettings(input: unknown, options: ReadSettingsOptions 
   const readers = createReaders(options.insecureAllowLoopback ?? false);
   const values: Record<string, unknown> = { ...DEFAULTS };
   for (const [name, value] of Object.entries(input)) {
-    const pointer = `/${name.slice(0, 64).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    const pointer = pointerOf(name);
     const reader = Object.hasOwn(readers, name) ? readers[name as keyof typeof readers] : undefined;
     if (reader === undefined) report(pointer, `Unknown setting${suggestFor(name, Object.keys(readers))}`);
     else if (value !== null || !isNullable(name)) values[name] = reader(value, pointer, report);
@@ -162,6 +162,11 @@ export function readVendorSettings(input: unknown, options: ReadSettingsOptions 
   if (faults.length > 0) return { kind: "refused", faults };
   const { clientSecret = null, ...settings } = values;
   return { kind: "read", settings: settings as unknown as VendorSettings, clientSecret: clientSecret as string | null };
+}
+
+/** One step of a JSON pointer ([RFC 6901, section 3](https://www.rfc-editor.org/rfc/rfc6901#section-3)). */
+function pointerOf(name: string): string {
+  return `/${name.slice(0, 64).replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
 function isNullable(name: string): boolean {
@@ -184,7 +189,13 @@ function reportContradictions(
     report("/cookieDomain", 'Leave it out: with cookieScope "host" no cookie has a domain');
   }
   if (Number(values.sessionIdleSeconds) > Number(values.sessionMaxSeconds)) {
+    if (Object.hasOwn(input, "sessionIdleSeconds")) {
+      report("/sessionIdleSeconds", "Expected no more than sessionMaxSeconds");
+    }
     values.sessionIdleSeconds = values.sessionMaxSeconds;
+  }
+  if (Array.isArray(values.passCookies) && values.passCookies.includes(values.hintCookieName)) {
+    report("/passCookies", "Leave the name in hintCookieName out: that cookie is ours");
   }
 }
 
@@ -211,7 +222,7 @@ function createReaders(loopback: boolean): Record<keyof VendorSettings | "client
     scopes: listReader(textReader(SCOPE_REGEXP, "a scope without spaces, quotes or backslashes")),
     audience: oneOrMoreReader(textReader(VISIBLE_REGEXP, "1 to 256 visible ASCII characters")),
     claims: listReader(textReader(VISIBLE_REGEXP, "a claim name")),
-    upstreams: listReader(upstreamReader(address("https address without query or fragment"))),
+    upstreams: upstreamsReader(address("https address without query or fragment")),
     requireCsrfHeader: readBoolean,
     userinfoWithAccessCookieAlone: readBoolean,
     sessionIdleSeconds: secondsReader(60),
@@ -306,6 +317,20 @@ function publicUrlReader(address: Reader): Reader {
   };
 }
 
+function upstreamsReader(address: Reader): Reader {
+  const list = listReader(upstreamReader(address));
+  return (value, pointer, report) => {
+    const upstreams = list(value, pointer, report) as readonly Partial<Upstream>[] | undefined;
+    const paths = upstreams?.map((upstream) => upstream?.path) ?? [];
+    for (const [i, path] of paths.entries()) {
+      if (path !== undefined && paths.indexOf(path) < i) {
+        report(`${pointer}/${i}/path`, "Expected a path that no upstream before this one has");
+      }
+    }
+    return upstreams;
+  };
+}
+
 const UPSTREAM_MEMBERS = ["path", "target", "methods", "anonymous", "timeoutMs"];
 
 function upstreamReader(address: Reader): Reader {
@@ -313,7 +338,7 @@ function upstreamReader(address: Reader): Reader {
     if (!isJsonObject(value)) return report(pointer, "Expected an object with path and target");
     for (const name of Object.keys(value)) {
       if (!UPSTREAM_MEMBERS.includes(name)) {
-        report(`${pointer}/${name.slice(0, 64)}`, `Unknown setting${suggestFor(name, UPSTREAM_MEMBERS)}`);
+        report(`${pointer}${pointerOf(name)}`, `Unknown setting${suggestFor(name, UPSTREAM_MEMBERS)}`);
       }
     }
     const path = checkReader(
@@ -321,13 +346,7 @@ function upstreamReader(address: Reader): Reader {
       "a path such as /api, not one of our own",
     )(value.path, `${pointer}/path`, report);
     const target = address(value.target, `${pointer}/target`, report);
-    const methods = value.methods === undefined
-      ? undefined
-      : listReader(textReader(METHOD_REGEXP, "GET, HEAD, POST, PUT, PATCH or DELETE"))(
-        value.methods,
-        `${pointer}/methods`,
-        report,
-      );
+    const methods = value.methods === undefined ? undefined : readMethods(value.methods, `${pointer}/methods`, report);
     const anonymous = value.anonymous === undefined
       ? undefined
       : readBoolean(value.anonymous, `${pointer}/anonymous`, report);
@@ -343,6 +362,11 @@ function upstreamReader(address: Reader): Reader {
     };
   };
 }
+
+const readMethods: Reader = (value, pointer, report) => {
+  if (Array.isArray(value) && value.length === 0) return report(pointer, "Expected a method, or no list at all");
+  return listReader(textReader(METHOD_REGEXP, "GET, HEAD, POST, PUT, PATCH or DELETE"))(value, pointer, report);
+};
 
 const readTimeout: Reader = (value, pointer, report) => {
   if (typeof value === "number" && Number.isInteger(value) && value >= 100 && value <= 600_000) return value;

@@ -107,7 +107,7 @@ function writeCookie(kind: CookieKind, value: string, maxAgeSeconds = kind.maxAg
 /** Sets the cookies of a session. */
 export function setSessionCookies(headers: Headers, jar: CookieJar, values: CookieValues): void {
   headers.append("set-cookie", writeCookie(jar.at, values.at));
-  headers.append("set-cookie", writeCookie(jar.rt, values.rt));
+  if (values.rt !== null) headers.append("set-cookie", writeCookie(jar.rt, values.rt));
   headers.append("set-cookie", writeCookie(jar.hint, "1"));
 }
 

@@ -55,7 +55,7 @@ export async function handleCallback(deps: AppDeps, visit: Visit): Promise<Respo
   if (!isFirst) return await respondExpired(deps, visit, "used", response.state);
   const answer = outcome.kind === "failed"
     ? respondFailed(visit, outcome)
-    : await redeem(deps, visit, { code: outcome.code, transaction, metadata });
+    : await redeem(deps, visit, { begunAt: deps.now(), code: outcome.code, transaction, metadata });
   clearCookies(answer.headers, [visit.jar.transaction(transactionNameOf(transaction.state))]);
   return answer;
 }
@@ -113,6 +113,8 @@ function respondFailed(visit: Visit, outcome: Extract<CallbackOutcome, { kind: "
 }
 
 interface Redemption {
+  /** When the callback arrived. */
+  readonly begunAt: number;
   readonly code: string;
   readonly transaction: Transaction;
   readonly metadata: ServerMetadata;
@@ -169,7 +171,11 @@ async function signIn(
     idToken,
     appState: transaction.appState,
     device: describeDevice(edge.request.headers.get("user-agent")),
+    begunAt: signed.begunAt,
   });
+  if (cookies === null) {
+    return await respondVisitProblem(visit, "session_ended", { members: { reason: "back_channel" } });
+  }
   const response = respondRedirect(returnTargetOf(visit, transaction));
   setSessionCookies(response.headers, jar, cookies);
   deps.log({ level: "info", event: "signed_in", vendor: vendor.id, requestId: edge.requestId });

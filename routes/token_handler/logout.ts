@@ -4,7 +4,6 @@
  * @module
  */
 
-import { sendRevocation, type ServerMetadata } from "../../lib/oauth/mod.ts";
 import { readReturnParameter } from "../../lib/token_handler/login.ts";
 import { logoutAddress, mayLogout } from "../../lib/token_handler/logout.ts";
 import type { LiveSession } from "../../lib/token_handler/sessions.ts";
@@ -64,8 +63,8 @@ async function endSession(
   }
   const found = await deps.metadata.find(vendor.issuer);
   const metadata = found.kind === "found" ? found.metadata : null;
-  const refreshToken = session?.tokens?.refreshToken ?? null;
-  if (metadata !== null && refreshToken !== null) deps.background(revoke(deps, { vendor, metadata, refreshToken }));
+  const refreshToken = session?.tokens.refreshToken ?? null;
+  if (refreshToken !== null) deps.background(deps.calls.revoke(vendor, refreshToken));
   return logoutAddress({
     clientId: vendor.clientId,
     authHostname: vendor.authHostname,
@@ -74,18 +73,6 @@ async function endSession(
     returnTo,
     registered: vendor.postLogoutRedirects,
   });
-}
-
-/** Best effort (RFC 7009): the session has ended here whatever comes of it. */
-async function revoke(
-  deps: AppDeps,
-  { vendor, metadata, refreshToken }: { vendor: Visit["vendor"]; metadata: ServerMetadata; refreshToken: string },
-): Promise<void> {
-  const isRevoked = await sendRevocation(metadata, {
-    token: refreshToken,
-    tokenTypeHint: "refresh_token",
-  }, { fetch: deps.fetch, authentication: vendor.authenticateClient });
-  if (!isRevoked) deps.log({ level: "warn", event: "revocation_failed", vendor: vendor.id });
 }
 
 /** The address may hold the ID token, which scripts must not see: they get it sealed, and the navigation opens it. */

@@ -35,7 +35,7 @@ export async function handleUserinfo(deps: AppDeps, visit: Visit): Promise<Respo
   const readiness = await deps.sessions.ready(visit.vendor, session);
   if (readiness.kind === "ended") return await respondUnrecognised(visit, readiness);
   const appState = await deps.sessions.takeAppState(session);
-  const expiresAt = readiness.kind === "ready" ? readiness.expiresAt : session.tokens?.expiresAt;
+  const expiresAt = readiness.kind === "ready" ? readiness.expiresAt : session.tokens.expiresAt;
   const response = respondClaims(visit, session, { appState, expiresAt });
   if (readiness.kind === "ready" && readiness.cookies !== null) {
     setSessionCookies(response.headers, visit.jar, readiness.cookies);
@@ -45,13 +45,13 @@ export async function handleUserinfo(deps: AppDeps, visit: Visit): Promise<Respo
 
 /** For rendering on a publisher's server: `at` alone, while the token in it lives and the vendor does not forbid it. */
 function mayStandAlone(deps: AppDeps, { vendor }: Visit, { tokens }: LiveSession): boolean {
-  return vendor.userinfoWithAccessCookieAlone && decideFreshness(tokens?.expiresAt ?? 0, deps.now()) !== "dead";
+  return vendor.userinfoWithAccessCookieAlone && decideFreshness(tokens.expiresAt ?? 0, deps.now()) !== "dead";
 }
 
 function respondClaims(
   visit: Visit,
   { record, content, tokens }: LiveSession,
-  { appState, expiresAt = tokens?.expiresAt }: {
+  { appState, expiresAt = tokens.expiresAt }: {
     readonly appState: string | null;
     readonly expiresAt?: number | undefined;
   },

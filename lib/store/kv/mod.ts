@@ -20,6 +20,7 @@
 
 import { type Clock, systemClock } from "../../clock.ts";
 import { drawToken, type Random, systemRandom } from "../../random.ts";
+import { systemWait, type Wait, within } from "../../waiting.ts";
 import {
   type Commit,
   type ListOptions,
@@ -73,7 +74,7 @@ export interface KvRecordsOptions {
   /** Milliseconds after which a call is given up; 2,000 by default. */
   readonly deadlineMs?: number;
   /** Waits before the next attempt. Tests pass one that does not wait. */
-  readonly wait?: (milliseconds: number) => Promise<void>;
+  readonly wait?: Wait;
 }
 
 /** What stands in the database: the value, its end, and the commit that wrote it. */
@@ -94,18 +95,19 @@ const MAX_ATTEMPTS = 40;
  * @returns The store.
  */
 export function createKvRecords(kv: KvLike, options: KvRecordsOptions = {}): Records {
-  const { now = systemClock, random = systemRandom, deadlineMs = 2000, wait = waitFor } = options;
+  const { now = systemClock, random = systemRandom, deadlineMs = 2000, wait = systemWait } = options;
 
   /** Runs a call until it succeeds; `settle` may find out that a failed attempt succeeded after all. */
   async function persist<T>(operation: string, call: () => Promise<T>, settle?: () => Promise<T | null>): Promise<T> {
-    const attempts = async (isOver: () => boolean): Promise<T> => {
-      for (let attempt = 0; attempt < MAX_ATTEMPTS && !isOver(); attempt++) {
+    let isOver = false;
+    const attempts = async (): Promise<{ readonly answer: T }> => {
+      for (let attempt = 0; attempt < MAX_ATTEMPTS && !isOver; attempt++) {
         try {
           if (attempt > 0 && settle !== undefined) {
             const settled = await settle();
-            if (settled !== null) return settled;
+            if (settled !== null) return { answer: settled };
           }
-          return await call();
+          return { answer: await call() };
         } catch (error) {
           if (!isTransient(error)) throw error;
           await wait(Math.min(100, 2 ** attempt) * (0.5 + random(1)[0]! / 256));
@@ -113,7 +115,10 @@ export function createKvRecords(kv: KvLike, options: KvRecordsOptions = {}): Rec
       }
       throw new StoreUnavailableError(operation);
     };
-    return await within(deadlineMs, attempts, operation);
+    const outcome = await within(deadlineMs, attempts());
+    isOver = true;
+    if (outcome === null) throw new StoreUnavailableError(operation);
+    return outcome.answer;
   }
 
   function readEntry<T>(entry: KvEntryLike): Stored<T> | null {
@@ -178,29 +183,4 @@ const TRANSIENT_REGEXP = /locked|busy|timed? ?out|connection|network|unavailable
 
 function isTransient(error: unknown): boolean {
   return error instanceof Error && TRANSIENT_REGEXP.test(error.message);
-}
-
-function waitFor(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-/** Gives up after so many milliseconds; the attempts are told, and end with the next one. */
-async function within<T>(
-  milliseconds: number,
-  attempts: (isOver: () => boolean) => Promise<T>,
-  operation: string,
-): Promise<T> {
-  let over = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      over = true;
-      reject(new StoreUnavailableError(operation));
-    }, milliseconds);
-  });
-  try {
-    return await Promise.race([attempts(() => over), deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
