@@ -67,7 +67,7 @@ Deno.test("sendForJson() stops at its limits", async (t) => {
         headers: { "content-encoding": "gzip" },
       })],
     "headers, then silence": ["timeout", () => new Response(silent()), 50],
-    ...Object.fromEntries([301, 302, 303, 307, 308].map((status) => [`redirect ${status}`, [
+    ...Object.fromEntries([300, 301, 302, 303, 307, 308, 399].map((status) => [`redirect ${status}`, [
       "redirected",
       (request: Request) => {
         if (new URL(request.url).pathname === "/elsewhere") wasFollowed = true;

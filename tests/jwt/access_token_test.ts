@@ -86,6 +86,7 @@ Deno.test("verifyAccessToken() accepts the usual forms", async (t) => {
       azp: "m2m",
       gty: "client-credentials",
     }],
+    "for the client too": ["JWT", { ...auth0Claims, aud: ["web", "https://api.test/"] }],
     "Keycloak": ["JWT", { ...auth0Claims, typ: "Bearer", sid: "s1", aud: ["https://api.test/", "account"] }],
     "Cognito": ["JWT", { ...goodClaims, token_use: "access" }],
     "one of our names": ["at+jwt", goodClaims, ["https://other.test/", "https://api.test/"]],

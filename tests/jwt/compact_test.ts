@@ -97,6 +97,14 @@ Deno.test("readCompact() takes a token of 16,384 characters", () => {
   assertEquals(readCompact(text, signatureAlgorithms).kind, "read");
 });
 
+Deno.test("readCompact() takes a header of 2,048 characters, and no longer one", () => {
+  // 1,536 bytes are 2,048 characters; one byte more makes them 2,050.
+  for (const [bytes, kind] of [[1536, "read"], [1537, "refused"]] as const) {
+    const text = `${encode('{"alg":"ES256"}'.padEnd(bytes))}.${payload}.AAAA`;
+    assertEquals(readCompact(text, signatureAlgorithms).kind, kind);
+  }
+});
+
 Deno.test("readCompact() refuses algorithms that do not exist here, in any spelling", async (t) => {
   const algorithms = [
     ...["none", "None", "NONE", "nOnE", "", " ", "HS256", "HS384", "HS512", "RS1", "ES256K", "Ed448", "RSA1_5", "dir"],

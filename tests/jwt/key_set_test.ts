@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type { JsonObject } from "../../lib/encoding.ts";
+import { encodeBase64Url, type JsonObject, readBase64Url } from "../../lib/encoding.ts";
 import { type SignatureAlgorithm, signatureAlgorithms } from "../../lib/jwt/algorithms.ts";
 import { findKey, readKeySet } from "../../lib/jwt/key_set.ts";
 import { readJson, readWycheproof } from "../vectors/vectors.ts";
@@ -10,6 +10,10 @@ const p256 = (await createTestKey("ES256", "p256")).jwk;
 const p384 = (await createTestKey("ES384", "p384")).jwk;
 const p521 = (await createTestKey("ES512", "p521")).jwk;
 const ed25519 = (await createTestKey("EdDSA", "ed25519")).jwk;
+
+/** A key of the flawed generator. */
+const roca = readWycheproof<{ comment: string; public: { keys: JsonObject[] } }, unknown>("json_web_key").testGroups
+  .find(({ comment }) => comment === "jws_rsa_roca_key")!.public.keys[0]!;
 
 async function kindOf(keys: readonly unknown[], alg: SignatureAlgorithm, kid: string | null): Promise<string> {
   const set = readKeySet({ keys });
@@ -133,8 +137,6 @@ Deno.test("readKeySet() refuses a set as a whole that publishes a shared or priv
 });
 
 Deno.test("findKey() uses no weak or broken key", async (t) => {
-  const roca = readWycheproof<{ comment: string; public: { keys: JsonObject[] } }, unknown>("json_web_key").testGroups
-    .find(({ comment }) => comment === "jws_rsa_roca_key")!.public.keys[0]!;
   const bits1024 = (await createTestKey("RS256", "rsa", 1024)).jwk;
   const other = (await createTestKey("ES256", "p256")).jwk;
   const cases: Readonly<Record<string, readonly [JsonObject, SignatureAlgorithm]>> = {
@@ -168,6 +170,42 @@ Deno.test("findKey() uses no weak or broken key", async (t) => {
   assertEquals(await kindOf([{ ...other, kid: "p256" }], "ES256", "p256"), "found");
   assertEquals(await kindOf([{ ...rsa, e: "Aw" }], "RS256", "rsa"), "found");
 });
+
+Deno.test("findKey() uses RSA keys from 2,048 to 8,192 bits", async () => {
+  const modulusOf = (bits: number) => encodeInteger((1n << BigInt(bits)) - 1n);
+  for (const [bits, kind] of [[2047, "unusable"], [2048, "found"], [8192, "found"], [8193, "unusable"]] as const) {
+    assertEquals(await kindOf([{ ...rsa, n: modulusOf(bits) }], "RS256", "rsa"), kind, `${bits}`);
+  }
+});
+
+Deno.test("findKey() takes a modulus for sound that breaks the pattern of ROCA at a single prime", async () => {
+  const primes = Array.from({ length: 165 }, (_, i) => BigInt(i + 3))
+    .filter((n) => Array.from({ length: Number(n) - 2 }, (_, i) => BigInt(i + 2)).every((d) => n % d !== 0n))
+    .filter((prime) => powersOf(prime).size < Number(prime) - 1);
+  assertEquals(primes.length, 17);
+  const flawed = BigInt(`0x${readBase64Url(String(roca.n))!.toHex()}`);
+  const product = primes.reduce((all, prime) => all * prime);
+  for (const prime of primes) {
+    // Only the remainder modulo this prime changes.
+    let modulus = flawed;
+    while (powersOf(prime).has(modulus % prime)) modulus += product / prime;
+    assertEquals(await kindOf([{ ...roca, n: encodeInteger(modulus) }], "RS256", null), "found", `${prime}`);
+    while (!powersOf(prime).has(modulus % prime)) modulus += product / prime;
+    assertEquals(await kindOf([{ ...roca, n: encodeInteger(modulus) }], "RS256", String(roca.kid)), "unusable");
+  }
+});
+
+/** The remainders of the powers of 65537. */
+function powersOf(prime: bigint): Set<bigint> {
+  const powers = new Set<bigint>();
+  for (let power = 1n; !powers.has(power); power = power * 65537n % prime) powers.add(power);
+  return powers;
+}
+
+function encodeInteger(value: bigint): string {
+  const hex = value.toString(16);
+  return encodeBase64Url(Uint8Array.fromHex(hex.length % 2 === 0 ? hex : `0${hex}`));
+}
 
 Deno.test("findKey() imports a key once for each algorithm", async () => {
   const set = readKeySet({ keys: [rsa] })!;

@@ -162,6 +162,7 @@ Deno.test("sendRevocation() tells whether the server has confirmed", async () =>
       [true, () => new Response()],
       [true, () => Response.json({})],
       [true, () => new Response(null, { status: 204 })],
+      [true, () => new Response(null, { status: 299 })],
       [false, () => Response.json({ error: "invalid_client" }, { status: 401 })],
       [false, () => new Response(null, { status: 503 })],
       [false, () => Response.redirect("http://127.0.0.1:9/", 302)],
