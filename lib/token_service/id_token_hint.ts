@@ -25,7 +25,10 @@ export interface HintedUser {
  *
  * @returns Whom it is about; `null` if we did not sign it as an ID token.
  */
-export async function readIdTokenHint({ signingKeys, issuer }: Context, token: string): Promise<HintedUser | null> {
+export async function readIdTokenHint(
+  { signingKeys, issuer }: Pick<Context, "signingKeys" | "issuer">,
+  token: string,
+): Promise<HintedUser | null> {
   try {
     const keys = createLocalJWKSet({ keys: await signingKeys.jwks() as JWK[] });
     const { payload, protectedHeader } = await compactVerify(token, keys, { algorithms: [...SIGNING_ALGS] });

@@ -122,13 +122,12 @@ export async function issueForPerson(context: Context, order: PersonOrder): Prom
   return { access, refresh, response };
 }
 
-/** The end of a refresh token never passes that of its grant. */
 async function issueRefreshToken(context: Context, grant: GrantRecord): Promise<Issued<RefreshTokenRecord>> {
   const token = `ort_${drawToken(context.random)}`;
   const record: RefreshTokenRecord = {
     grantId: grant.id,
     clientId: grant.clientId,
-    expiresAt: Math.min(context.now() + context.lifetimes.refreshTokenIdle, grant.expiresAt),
+    expiresAt: context.now() + context.lifetimes.refreshTokenIdle,
     isUsed: false,
   };
   return { token, hash: await hashOf(token), record };

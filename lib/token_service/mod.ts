@@ -188,7 +188,7 @@ export function createTokenService(options: TokenServiceOptions): TokenService {
     clients: createClientRegistry({ records, random, now }),
     users: createUserStore({ records, random, now, passwordRounds }),
     sessions: createBrowserSessionStore({ records, random, now, lifeSeconds: lifetimes.session }),
-    tokens: createTokenStore({ records, now }),
+    tokens: createTokenStore(records),
     attempts: createAttemptLimiter({ records, now }),
     signingKeys: options.signingKeys ?? createSigningKeys({ now }),
     lifetimes,

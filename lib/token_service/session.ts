@@ -70,8 +70,7 @@ export function createBrowserSessionStore(options: {
     },
 
     async find(handle: string): Promise<BrowserSession | null> {
-      const stored = await records.find<BrowserSession>(sessionKey(await hashOf(handle)));
-      return stored !== null && stored.value.expiresAt > now() ? stored.value : null;
+      return (await records.find<BrowserSession>(sessionKey(await hashOf(handle))))?.value ?? null;
     },
 
     async end(handle: string): Promise<void> {

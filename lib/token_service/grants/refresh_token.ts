@@ -43,7 +43,7 @@ export function createRefreshTokenGrant(context: Context): GrantHandler {
     const hash = await hashOf(shown);
     while (true) {
       const token = await tokens.findRefreshToken(hash);
-      if (token === null || token.value.clientId !== client.clientId) return REFUSED;
+      if (token === null) return REFUSED;
       const grant = await tokens.findGrant(token.value.grantId);
       if (grant === null || !isLive(grant.value, client, now())) return REFUSED;
       if (token.value.isUsed) return await answerRepeated(hash, grant.value.id, binding);
