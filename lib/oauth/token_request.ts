@@ -46,8 +46,8 @@ export interface Revocation {
   readonly tokenTypeHint: "refresh_token" | "access_token";
 }
 
-/** Largest answer in bytes. */
-const MAX_BYTES = 65_536;
+/** Largest answer in bytes: more than any use of it, so that a token which is too large is refused as what it is. */
+const MAX_BYTES = 4_194_304;
 
 /**
  * Redeems an authorization code.

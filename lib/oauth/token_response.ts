@@ -165,7 +165,8 @@ function findFault(json: JsonObject): TokenResponseFault | null {
   if (typeof token_type !== "string" || token_type.toLowerCase() !== "bearer") return "token_type";
   if (typeof expires_in !== "number" || !(expires_in >= 0 && expires_in <= MAX_EXPIRES_IN)) return "expires_in";
   if (!isText(refresh_token, PRINTABLE_REGEXP) || refresh_token === "") return "refresh_token";
-  if (!isText(id_token, VISIBLE_REGEXP)) return "id_token";
+  // Whether it is a token at all is for its verification to say.
+  if (typeof id_token !== "string" || id_token === "") return "id_token";
   if (!isText(scope, PRINTABLE_REGEXP)) return "scope";
   return null;
 }

@@ -76,7 +76,7 @@ Deno.test("whatever a token endpoint answers, it costs one request and leaks not
     "502 with HTML": ["unavailable", () => new Response("<html>invalid_grant</html>", { status: 502 })],
     "200 with HTML": ["invalid_response", () => new Response("<html>", { headers: { "content-type": "text/html" } })],
     "200 without access token": ["invalid_response", () => Response.json({ token_type: "Bearer" })],
-    "64 KiB and a byte": ["unavailable", () => new Response(" ".repeat(65_537), { headers: json })],
+    "4 MiB and a byte": ["unavailable", () => new Response(" ".repeat(4_194_305), { headers: json })],
     "100 MB": ["unavailable", () => new Response(endless(), { headers: json })],
     "redirect to another host": ["unavailable", () => Response.redirect("http://127.0.0.1:9/steal", 307)],
     ...Object.fromEntries(
@@ -108,10 +108,10 @@ Deno.test("whatever a token endpoint answers, it costs one request and leaks not
   }
 });
 
-Deno.test("an answer of 64 KiB is read", async () => {
+Deno.test("an answer of 4 MiB is read", async () => {
   await withServer(async (server) => {
     const headers = { "content-type": "application/json" };
-    server.answer = () => new Response(JSON.stringify(issued).padEnd(65_536), { headers });
+    server.answer = () => new Response(JSON.stringify(issued).padEnd(4_194_304), { headers });
     const outcome = await sendRefresh(metadataOf(server.origin), refresh, {
       fetch,
       authentication: publicClient("web"),

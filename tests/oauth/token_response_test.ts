@@ -116,7 +116,6 @@ Deno.test("readTokenResponse() refuses a success with one wrong part", async (t)
     "id_token empty": ["id_token", { id_token: "" }],
     "id_token null": ["id_token", { id_token: null }],
     "id_token as object": ["id_token", { id_token: { sub: "ada" } }],
-    "id_token with space": ["id_token", { id_token: "a.b.c " }],
     "scope as array": ["scope", { scope: ["openid"] }],
     "scope null": ["scope", { scope: null }],
     "scope with newline": ["scope", { scope: "openid\nx" }],
