@@ -241,6 +241,13 @@ Deno.test("a code is worth nothing once its user's grants are revoked or its cli
   await assertRefused(await kit.send("/oauth/token", { form: codeForm(disabled) }), 401, "invalid_client");
 });
 
+Deno.test("a scope that the client has lost since the sign-in is left out", async () => {
+  const kit = await createKit();
+  const code = await new Visitor(kit).code({ scope: "openid email read:articles" });
+  await kit.service.clients.update("spa", { scopes: ["openid", "email"] });
+  assertEquals((await redeem(kit, code)).scope, "openid email");
+});
+
 Deno.test("tokens of a removed client are not inherited by a new client of the same name", async () => {
   const kit = await createKit();
   const visitor = new Visitor(kit);
