@@ -131,8 +131,9 @@ export function setTransactionCookie(
   transaction: { readonly name: string; readonly sealed: string; readonly present: readonly string[] },
 ): void {
   const { name, sealed, present } = transaction;
-  const surplus = present.slice(0, Math.max(0, present.length - (MAX_TRANSACTIONS - 1)));
-  clearCookies(headers, surplus.map(jar.transaction));
+  // Where there are already too many, tabs were opened all at once, and answers on their way are going to add theirs.
+  const kept = present.length > MAX_TRANSACTIONS ? MAX_TRANSACTIONS / 2 : MAX_TRANSACTIONS - 1;
+  clearCookies(headers, present.slice(0, -kept).map(jar.transaction));
   headers.append("set-cookie", writeCookie(jar.transaction(name), sealed));
 }
 
