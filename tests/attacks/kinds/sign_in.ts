@@ -1,0 +1,228 @@
+/**
+ * `token`, `idp` and `cookie`: sign-ins in which one thing is wrong.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../../../lib/encoding.ts";
+import type { Change, MockIdp } from "../../support/mock_idp.ts";
+import { rsaKey, signJwt } from "../../support/signing_key.ts";
+import { PATHS, TRANSACTION_PREFIX } from "../names.ts";
+import { type Answer, answerOf, type Outcome } from "../outcome.ts";
+import { resolve } from "../placeholders.ts";
+import { READINGS } from "../readings.ts";
+import { flipBit, PARTS } from "../sealed.ts";
+import { begin, type Begun, type Person, type Stage } from "../stage.ts";
+import { makeToken, otherPublishedKeys, type TokenRequest } from "../tokens.ts";
+import { ACME, type World } from "../world.ts";
+import { callOf, sendAs } from "./http.ts";
+import { type Kind, membersOf } from "./kind.ts";
+
+/** Opens the callback as the browser does that the provider has sent there. */
+async function openCallback({ browser, callback }: Begun): Promise<Answer> {
+  const { last } = await browser.navigate(callback.href, { from: "https://idp.test/", maxRedirects: 0 });
+  return answerOf(last!);
+}
+
+/** Longer than the pause between two fetches of keys, so that one more is allowed. */
+const COOLDOWN_SECONDS = 31;
+
+/** Longer than keys are believed without asking again. */
+const KEYS_SECONDS = 601;
+
+interface TokenCase extends TokenRequest {
+  readonly where: string;
+  readonly endpoint?: string;
+  /** Whether the attacker's key is published under the right key id. */
+  readonly published?: boolean;
+}
+
+/** A token that is good except for what is named. */
+export const token: Kind = async (stage, { request, id }) => {
+  const members = ["where", "header", "claims", "key", "mutate", "endpoint", "published"] as const;
+  const given = await resolve(membersOf<TokenCase>(request, members), { stage, caller: null });
+  switch (given.where) {
+    case "id_token":
+      return await prepareIdToken(stage, given, READINGS[id]?.times ?? 1);
+    case "access_token":
+      return await prepareBearer(stage, given);
+    case "logout_token":
+      return await prepareLogoutToken(stage, given);
+    default:
+      throw new Error(`Unknown place of a token: ${given.where}`);
+  }
+};
+
+async function prepareIdToken({ world }: Stage, given: TokenCase, times: number): Promise<() => Promise<Outcome>> {
+  const { clock, idp } = world;
+  const { publicJwk } = await rsaKey("attacker");
+  const published = given.published === true ? [{ ...publicJwk, kid: idp.key.kid }] : [];
+  clock.advance(given.published === true ? KEYS_SECONDS : COOLDOWN_SECONDS);
+  const people = await Promise.all(
+    Array.from(
+      { length: times },
+      () => begin({ name: "alice", vendorId: "acme", browser: world.openBrowser("alice") }),
+    ),
+  );
+  return async () => {
+    let making = 0;
+    const restore = changeIdp(idp, {
+      otherKeys: [...await otherPublishedKeys(), ...published],
+      makeIdToken: async (claims) => {
+        const begun = performance.now();
+        const made = await makeToken(world, given, { header: {}, claims });
+        making += performance.now() - begun;
+        return made;
+      },
+    });
+    try {
+      const answers = await Promise.all(people.map(openCallback));
+      return { answers, caller: people[0]!, uncountedMilliseconds: making };
+    } finally {
+      restore();
+      // The next case finds the right keys again.
+      if (given.published === true) clock.advance(KEYS_SECONDS);
+    }
+  };
+}
+
+async function prepareBearer(stage: Stage, given: TokenCase): Promise<() => Promise<Outcome>> {
+  const bearer = given.mutate === "use alice's id_token"
+    ? await lastIdToken(stage)
+    : await makeToken(stage.world, given, { header: { typ: "at+jwt" }, claims: accessClaims(stage.world) });
+  const caller = stage.stranger();
+  return async () => {
+    const { answer } = await sendAs(stage, caller, callOf("api", [["Authorization", `Bearer ${bearer}`]]));
+    return { answers: [answer], caller };
+  };
+}
+
+/** Claims of a good access token. */
+function accessClaims({ idp, clock }: World): JsonObject {
+  const times = { iat: clock(), exp: clock() + 600 };
+  return {
+    iss: idp.issuer,
+    sub: "alice",
+    aud: idp.audience,
+    client_id: ACME.clientId,
+    jti: crypto.randomUUID(),
+    ...times,
+  };
+}
+
+/** Signs alice in and answers the ID token that came with it. */
+async function lastIdToken(stage: Stage): Promise<string> {
+  const { idp } = stage.world;
+  let made = "";
+  const restore = changeIdp(idp, { makeIdToken: async (claims) => made = await signJwt(idp.key, {}, claims) });
+  try {
+    await stage.signedIn("alice");
+  } finally {
+    restore();
+  }
+  return made;
+}
+
+async function prepareLogoutToken(stage: Stage, given: TokenCase): Promise<() => Promise<Outcome>> {
+  const { world } = stage;
+  const caller = await stage.signedIn("alice");
+  const logoutToken = given.mutate === "use alice's access token"
+    ? world.idp.issued.accessTokens.at(-1)!
+    : await makeToken(world, given, { header: { typ: "logout+jwt" }, claims: logoutClaims(world) });
+  const body = `${new URLSearchParams({ logout_token: logoutToken })}`;
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  return async () => {
+    const url = new URL(given.endpoint ?? PATHS.bclogout!, ACME.publicUrl);
+    const response = await world.app.send(new Request(url, { method: "POST", headers, body }));
+    const answer = { url, status: response.status, headers: response.headers, body: await response.text() };
+    return { answers: [answer], caller };
+  };
+}
+
+/** Claims of a good logout token that ends every session of alice. */
+function logoutClaims({ idp, clock }: World): JsonObject {
+  const events = { "http://schemas.openid.net/event/backchannel-logout": {} };
+  const times = { iat: clock(), exp: clock() + 120 };
+  return { iss: idp.issuer, sub: "alice", aud: ACME.clientId, jti: crypto.randomUUID(), events, ...times };
+}
+
+interface IdpCase {
+  readonly flow?: "login";
+  readonly endpoint: "token" | "discovery" | "jwks" | "userinfo";
+  readonly patch?: JsonObject;
+  readonly drop?: readonly string[];
+  readonly id_token_claims?: JsonObject;
+  readonly id_token_key?: string;
+}
+
+/** A provider that answers wrongly. */
+export const idp: Kind = async (stage, { request }) => {
+  const members = ["flow", "endpoint", "patch", "drop", "id_token_claims", "id_token_key"] as const;
+  const given = await resolve(membersOf<IdpCase>(request, members), { stage, caller: null });
+  const { flow = "login", endpoint, patch = {}, drop = [], id_token_claims: claims = {}, id_token_key: key = "idp" } =
+    given;
+  if (flow !== "login") throw new Error(`Unknown flow: ${flow}`);
+  const { world } = stage;
+  const person = await stage.begun("alice");
+  return async () => {
+    const restore = changeIdp(world.idp, {
+      makeIdToken: (good) => makeToken(world, { header: {}, claims, key }, { header: {}, claims: good }),
+      change: {
+        [endpoint]: (good: JsonObject) =>
+          Response.json(
+            Object.fromEntries(Object.entries({ ...good, ...patch }).filter(([name]) => !drop.includes(name))),
+          ),
+      },
+    });
+    try {
+      const answer = await openCallback(person);
+      return { answers: [answer], caller: person, facts: await emailFacts(person, claims) };
+    } finally {
+      restore();
+    }
+  };
+};
+
+/** What became of an e-mail claim that the case has changed. */
+async function emailFacts({ browser }: Person, { email: emailGiven }: JsonObject): Promise<JsonObject> {
+  if (emailGiven === undefined) return {};
+  const { body } = await browser.fetch(`${ACME.publicUrl}${PATHS.session}`, { from: `${ACME.publicUrl}/` });
+  return { emailGiven, email: JSON.parse(body).email };
+}
+
+interface CookieCase {
+  readonly start: string;
+  readonly cookie: string;
+  readonly mutate: string;
+}
+
+/** A flow whose cookie is spoiled on the way. */
+export const cookie: Kind = async (stage, { request }) => {
+  const { start, cookie: name, mutate } = membersOf<CookieCase>(request, ["start", "cookie", "mutate"]);
+  if (`${start} ${name} ${mutate}` !== "login transaction flip-one-bit") {
+    throw new Error(`Unknown way of spoiling a cookie: ${start} ${name} ${mutate}`);
+  }
+  const person = await stage.begun("alice");
+  const { jar } = person.browser;
+  const held = jar.all().find((cookie) => cookie.name === `${TRANSACTION_PREFIX}${person.state.slice(0, 8)}`)!;
+  const spoiled = flipBit(held.value, PARTS.indexOf("ciphertext"), 0);
+  jar.take(new URL(ACME.publicUrl), `${held.name}=${spoiled}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600`);
+  return async () => ({ answers: [await openCallback(person)], caller: person });
+};
+
+/** Makes the provider behave otherwise until the answered function is called. */
+function changeIdp(
+  idp: MockIdp,
+  changes: { makeIdToken: MockIdp["makeIdToken"]; otherKeys?: readonly JsonObject[]; change?: Record<string, Change> },
+): () => void {
+  const { makeIdToken } = idp;
+  idp.makeIdToken = changes.makeIdToken;
+  const added = changes.otherKeys ?? [];
+  idp.otherKeys.push(...added);
+  Object.assign(idp.change, changes.change);
+  return () => {
+    idp.makeIdToken = makeIdToken;
+    idp.otherKeys.length -= added.length;
+    for (const endpoint of Object.keys(changes.change ?? {})) delete idp.change[endpoint as keyof MockIdp["change"]];
+  };
+}

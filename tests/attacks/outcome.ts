@@ -1,0 +1,76 @@
+/**
+ * What came of a case: the answers, and what happened behind the product meanwhile.
+ *
+ * @module
+ */
+
+import type { Exchange } from "../support/test_browser.ts";
+import type { Person } from "./stage.ts";
+import type { World } from "./world.ts";
+
+/** One answer of the product, or of somebody whom a flow went past. */
+export interface Answer {
+  /** What was asked for, as far as that is an address. */
+  readonly url: URL;
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+/** What a kind reports. */
+export interface Outcome {
+  /** The answers that the case is about. */
+  readonly answers: readonly Answer[];
+  /** Answers on the way that the browser took afterwards. */
+  readonly further?: readonly Answer[];
+  /** Whose session is looked at afterwards. */
+  readonly caller?: Person;
+  /** Cookies that were sent. */
+  readonly presented?: readonly (readonly [name: string, value: string])[];
+  /** The return target that was asked for. */
+  readonly asked?: string;
+  /** Where the browser ended. */
+  readonly landing?: URL;
+  /** Time that the harness itself has used up meanwhile. */
+  readonly uncountedMilliseconds?: number;
+  /** What a scan found. */
+  readonly facts?: Readonly<Record<string, unknown>>;
+}
+
+/** What happened behind the product while the case ran. */
+export interface Effects {
+  /** Calls of the providers' token endpoints. */
+  readonly idpCalls: number;
+  readonly jwksFetches: number;
+  readonly upstreamCalls: number;
+  /** Hosts that were dialled. */
+  readonly dialled: readonly string[];
+  readonly milliseconds: number;
+}
+
+/** Begins to watch; what it returns says what has happened since. */
+export function watch(world: World): () => Effects {
+  const read = () => ({
+    idpCalls: world.idp.calls.token + world.otherIdp.calls.token,
+    jwksFetches: world.idp.calls.jwks + world.otherIdp.calls.jwks,
+    upstreamCalls: world.upstream.calls.length,
+    dialled: world.network.dialled.length,
+    milliseconds: performance.now(),
+  });
+  const before = read();
+  return () => {
+    const after = read();
+    return {
+      idpCalls: after.idpCalls - before.idpCalls,
+      jwksFetches: after.jwksFetches - before.jwksFetches,
+      upstreamCalls: after.upstreamCalls - before.upstreamCalls,
+      dialled: world.network.dialled.slice(before.dialled).map((origin) => new URL(origin).hostname),
+      milliseconds: after.milliseconds - before.milliseconds,
+    };
+  };
+}
+
+/** An exchange of a browser as an answer. */
+export function answerOf({ url, status, headers, body }: Exchange): Answer {
+  return { url, status, headers, body };
+}

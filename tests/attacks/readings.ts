@@ -1,0 +1,26 @@
+/**
+ * What some cases say in words only, and where the product's contract differs from what a case expects. `README.md` gives
+ * the reasons; a test compares the two.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../../lib/encoding.ts";
+
+/** How a case is read. */
+export interface Reading {
+  /** The caller's transaction cookie is left out. */
+  readonly withoutCookies?: true;
+  /** So many times at once. */
+  readonly times?: number;
+  /** Fields of `expect` for which the contract says something else. */
+  readonly expect?: JsonObject;
+}
+
+/** Readings by the id of the case. */
+export const READINGS: Readonly<Record<string, Reading>> = {
+  "cb-06": { withoutCookies: true },
+  "cb-17": { expect: { status: [400, 401, 302, 404] } },
+  "ck-48": { expect: { set_cookie: "unchanged" } },
+  "jw-40": { times: 100 },
+};

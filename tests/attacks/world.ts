@@ -1,0 +1,138 @@
+/**
+ * The world that the attacks happen in: the product behind a socket, two vendors, the identity provider and the upstream
+ * that they use, and the names under which they are found. The file `FORMAT.md` says what each name stands for.
+ *
+ * @module
+ */
+
+import type { LogEvent } from "../../lib/log.ts";
+import { Secret } from "../../lib/secret.ts";
+import { createMemoryRecords } from "../../lib/store/mod.ts";
+import { type Cloakroom, createCloakroom } from "../../routes/cloakroom.ts";
+import { createTestClock, type TestClock } from "../support/clock.ts";
+import { createNetwork, type Hosts, type LoopbackServer, type Network, serveOnLoopback } from "../support/loopback.ts";
+import { createMockIdp, type MockIdp } from "../support/mock_idp.ts";
+import { createMockUpstream, type MockUpstream } from "../support/mock_upstream.ts";
+import { createTestBrowser, type TestBrowser } from "../support/test_browser.ts";
+
+/** Everything that is running. */
+export interface World {
+  readonly clock: TestClock;
+  readonly cloakroom: Cloakroom;
+  /** The product's listener. */
+  readonly app: LoopbackServer;
+  readonly idp: MockIdp;
+  /** Another provider, for answers that come from the wrong one. */
+  readonly otherIdp: MockIdp;
+  readonly upstream: MockUpstream;
+  /** What the product has dialled. */
+  readonly network: Network;
+  /** The web as browsers see it. */
+  readonly hosts: Hosts;
+  readonly log: readonly LogEvent[];
+  /** Makes a browser in which somebody is signed in at the identity provider. */
+  openBrowser(user: string): TestBrowser;
+  /** Stops everything. */
+  close(): Promise<void>;
+}
+
+/** The secret that acme and the identity provider share. */
+export const CLIENT_SECRET = "the-secret-of-acme";
+
+/** What acme's settings say. */
+export const ACME = {
+  clientId: "acme-client",
+  clientSecret: CLIENT_SECRET,
+  issuer: "https://idp.test/",
+  publicUrl: "https://api.acme.test",
+  hosts: ["api.acme.test"],
+  allowedOrigins: ["https://www.acme.test"],
+  scopes: ["openid", "profile", "email", "offline_access"],
+  audience: ["https://upstream.test/"],
+  upstreams: [
+    { path: "/api", target: "https://upstream.test" },
+    { path: "/private", target: "https://upstream.test" },
+    { path: "/public", target: "https://upstream.test", anonymous: true },
+  ],
+};
+
+/** What globex's settings say. */
+export const GLOBEX = {
+  ...ACME,
+  clientId: "globex-client",
+  clientSecret: "the-secret-of-globex",
+  publicUrl: "https://api.globex.test",
+  hosts: ["api.globex.test"],
+  allowedOrigins: ["https://www.globex.test"],
+  upstreams: [{ path: "/api", target: "https://upstream.test" }],
+};
+
+/** Hosts that the product may dial. */
+export const DIALLED_HOSTS = ["idp.test", "idp-b.test", "upstream.test"];
+
+/** Sets everything up. */
+export async function createWorld(): Promise<World> {
+  const clock = createTestClock();
+  const clients = Object.entries({ acme: ACME, globex: GLOBEX }).map(([vendor, settings]) => ({
+    id: settings.clientId,
+    secret: settings.clientSecret,
+    redirectUris: [`${settings.publicUrl}/auth/${vendor}/callback`],
+  }));
+  const idp = await createMockIdp({ clients, now: clock });
+  const otherIdp = await createMockIdp({ clients, now: clock, issuer: "https://idp-b.test/", kid: "idp-b-1" });
+  const upstream = createMockUpstream();
+  const servers = [idp, otherIdp, upstream].map(({ handle }) => serveOnLoopback(handle));
+  const [idpServer, otherIdpServer, upstreamServer] = servers;
+  const network = createNetwork({
+    "idp.test": idpServer!.send,
+    "idp-b.test": otherIdpServer!.send,
+    "upstream.test": upstreamServer!.send,
+  });
+
+  const log: LogEvent[] = [];
+  const cloakroom = await createCloakroom({
+    records: createMemoryRecords(clock),
+    masterKey: new Secret(crypto.getRandomValues(new Uint8Array(32))),
+    fetch: network.fetch,
+    now: clock,
+    log: (event) => void log.push(event),
+  });
+  await cloakroom.saveVendor("acme", ACME);
+  await cloakroom.saveVendor("globex", GLOBEX);
+  const app = serveOnLoopback((request, clientAddress) => cloakroom.fetch(request, clientAddress));
+
+  const page = () => new Response("<!doctype html><title>A page</title>", { headers: { "content-type": "text/html" } });
+  const hosts: Hosts = {
+    "api.acme.test": app.send,
+    "api.globex.test": app.send,
+    "www.acme.test": page,
+    "www.globex.test": page,
+    "idp.test": idpServer!.send,
+    "idp-b.test": otherIdpServer!.send,
+  };
+
+  return {
+    clock,
+    cloakroom,
+    app,
+    idp,
+    otherIdp,
+    upstream,
+    network,
+    hosts,
+    log,
+
+    openBrowser(user: string): TestBrowser {
+      const browser = createTestBrowser(hosts, clock);
+      for (const { issuer } of [idp, otherIdp]) {
+        browser.jar.take(new URL(issuer), `user=${user}; Path=/; Secure; SameSite=None`);
+      }
+      return browser;
+    },
+
+    async close(): Promise<void> {
+      await cloakroom.settle();
+      for (const server of [app, ...servers]) await server.close();
+    },
+  };
+}
