@@ -6,7 +6,7 @@
  */
 
 import { endedKey, issuerSessionKey, sessionKey, sessionPartKey, subjectSessionKey } from "./keys.ts";
-import type { RecordKey, Records, Stored } from "./records.ts";
+import { type RecordKey, type Records, type Stored, StoreUnavailableError } from "./records.ts";
 
 /** Why a session ended (contract, section 2.6). */
 export type EndReason =
@@ -92,10 +92,13 @@ export interface EndedName {
 /** Longest text in one record: Deno KV takes 64 KiB a value. */
 const MAX_PART_LENGTH = 48_000;
 
+/** Looks at a session in several parts before it is given up: each time it was saved anew meanwhile. */
+const MAX_LOOKS = 20;
+
 /** Creates the store. */
 export function createSessionStore(records: Records): SessionStore {
   async function find(vendorId: string, sessionId: string): Promise<Stored<SessionRecord> | null> {
-    while (true) {
+    for (let look = 0; look < MAX_LOOKS; look++) {
       const stored = await records.find<SessionRecord>(sessionKey(vendorId, sessionId));
       const names = stored?.value.parts ?? [];
       if (stored === null || names.length === 0) return stored;
@@ -107,6 +110,7 @@ export function createSessionStore(records: Records): SessionStore {
       const sealed = [stored.value.sealed, ...parts.map((part) => part!.value)].join("");
       return { ...stored, value: { ...stored.value, sealed } };
     }
+    throw new StoreUnavailableError("read a session");
   }
 
   async function save(session: SessionRecord, version: string | null): Promise<boolean> {

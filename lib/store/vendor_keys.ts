@@ -4,7 +4,7 @@
  * @module
  */
 
-import { vendorKeyKey } from "./keys.ts";
+import { activeVendorKeyKey, vendorKeyKey } from "./keys.ts";
 import type { Records } from "./records.ts";
 
 /** `active` seals and opens, `open_only` opens what it sealed earlier, `retired` does nothing any more. */
@@ -14,7 +14,7 @@ export type KeyState = "active" | "open_only" | "retired";
 export interface VendorKeyRecord {
   /** The tenant. */
   readonly vendorId: string;
-  /** The key's id: unique within the vendor, in the order of creation. */
+  /** The key's id: unique within the vendor. */
   readonly keyId: string;
   /** The key, sealed with the service key; empty once retired. */
   readonly wrapped: string;
@@ -59,13 +59,17 @@ export function createVendorKeyStore(records: Records): VendorKeyStore {
     },
 
     async activate(key: VendorKeyRecord): Promise<boolean> {
+      const pointer = activeVendorKeyKey(key.vendorId);
+      const { version = null } = await records.find<string>(pointer) ?? {};
       const active = (await listStored(key.vendorId)).filter(({ value }) => value.state === "active");
       return await records.commit({
         checks: [
+          { key: pointer, version },
           { key: vendorKeyKey(key.vendorId, key.keyId), version: null },
           ...active.map((stored) => ({ key: stored.key, version: stored.version })),
         ],
         sets: [
+          { key: pointer, value: key.keyId },
           { key: vendorKeyKey(key.vendorId, key.keyId), value: key },
           ...active.map(({ key, value }) => ({ key, value: { ...value, state: "open_only" } })),
         ],
@@ -85,7 +89,7 @@ export function createVendorKeyStore(records: Records): VendorKeyStore {
 
     async removeAll(vendorId: string): Promise<void> {
       const stored = await listStored(vendorId);
-      await records.commit({ deletes: stored.map(({ key }) => key) });
+      await records.commit({ deletes: [activeVendorKeyKey(vendorId), ...stored.map(({ key }) => key)] });
     },
   };
 }

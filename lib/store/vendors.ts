@@ -6,7 +6,7 @@
 
 import type { VendorSettings } from "../vendor/settings.ts";
 import { vendorHostKey, vendorKey } from "./keys.ts";
-import type { RecordKey, Records, Stored } from "./records.ts";
+import type { Records, Stored } from "./records.ts";
 
 /** One tenant. */
 export interface VendorRecord {
@@ -81,10 +81,15 @@ export function createVendorStore(records: Records): VendorStore {
     },
 
     async remove(vendorId: string): Promise<void> {
-      const stored = await find(vendorId);
-      if (stored === null) return;
-      const keys: RecordKey[] = [vendorKey(vendorId), ...stored.value.settings.hosts.map(vendorHostKey)];
-      await records.commit({ deletes: keys });
+      while (true) {
+        const stored = await find(vendorId);
+        if (stored === null) return;
+        const { value, version } = stored;
+        const checks = [{ key: vendorKey(vendorId), version }];
+        // Somebody who saves meanwhile may have added a host.
+        const deletes = [vendorKey(vendorId), ...value.settings.hosts.map(vendorHostKey)];
+        if (await records.commit({ checks, deletes })) return;
+      }
     },
   };
 }
