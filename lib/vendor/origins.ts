@@ -36,7 +36,7 @@ export interface ReturnTargetOptions {
  * @returns The target as an absolute address in normal form; `null` if it is refused.
  */
 export function readReturnTarget(text: string, options: ReturnTargetOptions): string | null {
-  if (text.length > MAX_TARGET_LENGTH || FORBIDDEN_REGEXP.test(text)) return null;
+  if (text.length > MAX_TARGET_LENGTH || FORBIDDEN_REGEXP.test(text) || !text.isWellFormed()) return null;
   const { ownOrigin, allowedOrigins } = options;
   const origin = text.startsWith("/")
     ? ownOrigin
@@ -52,7 +52,7 @@ export function readReturnTarget(text: string, options: ReturnTargetOptions): st
 
 /** Writes raw non-ASCII characters as the parser would, so that they do not count as an unusual spelling. */
 function encodeNonAscii(text: string): string {
-  return text.replace(/[\u0080-\u{10ffff}]+/gu, (part) => part.isWellFormed() ? encodeURIComponent(part) : "\\");
+  return text.replace(/[\u0080-\u{10ffff}]+/gu, encodeURIComponent);
 }
 
 /** The origin of an address, provided that the address is an http(s) origin and nothing more; `null` otherwise. */
