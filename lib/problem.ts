@@ -48,8 +48,8 @@ const PROBLEMS = {
     "Identity refused",
     "The identity that the token service sent could not be verified. Start again; if it happens again, the vendor's issuer or clientId is set wrongly.",
   ],
-  unauthenticated: [401, "Not signed in", "Open login_url to sign in."],
-  session_ended: [401, "The session has ended", "Open login_url to sign in again."],
+  unauthenticated: [401, "Not signed in", "Nobody is signed in here. Sign in, then try again."],
+  session_ended: [401, "The session has ended", "Sign in again."],
   token_refused: [401, "Token refused", "The bearer token is missing, expired, or not meant for this service."],
   origin_refused: [
     403,

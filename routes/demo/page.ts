@@ -69,8 +69,8 @@ async function respondDemoPage(logins: readonly DemoLogin[]): Promise<Response> 
         <tbody id="findings"></tbody>
       </table>
       <p class="muted">
-        The tokens are in <code>at</code> and <code>__Host-rt</code>: sealed with AES-256-GCM and <code>HttpOnly</code>, so
-        that no script can read them. Look at them in the developer tools under cookies.
+        Once you are signed in, the tokens are in <code>at</code> and <code>__Host-rt</code>: sealed with AES-256-GCM and
+        <code>HttpOnly</code>, so that no script can read them. Look at them in the developer tools under cookies.
       </p>
     </section>
   `;

@@ -60,7 +60,7 @@ async function inspect() {
     ["IndexedDB", await readDatabases()],
     ["Address and referrer", location.href + " " + document.referrer],
     ["This document", document.documentElement.outerHTML],
-    ["Answers of " + answers.length + " calls", answers.join(" ")],
+    [answers.length === 1 ? "Answer to 1 call" : "Answers to " + answers.length + " calls", answers.join(" ")],
   ];
   let found = 0;
   for (const [place, content] of places) {

@@ -70,7 +70,9 @@ body>footer{margin:1rem 0 0;color:var(--soft);font-size:.875rem}
 h1{margin:0 0 .5rem;font-size:1.5rem;line-height:1.25;font-weight:650;letter-spacing:-.01em}
 h2{margin:0 0 .5rem;font-size:1.125rem;line-height:1.3;font-weight:650}
 p{margin:0 0 1rem}
-p:last-child,.panel>:last-child,main>:last-child{margin-bottom:0}
+ul{margin:0 0 1rem;padding-left:1.25rem}
+p:last-child,ul:last-child,main>:last-child{margin-bottom:0}
+.panel>:not(:has(~:not([hidden]))){margin-bottom:0}
 .muted{color:var(--soft)}
 a{color:var(--accent);text-underline-offset:.15em}
 label{display:block;margin:0 0 .25rem;font-weight:550}
@@ -86,12 +88,14 @@ form>button:only-of-type{width:100%}
 :focus-visible{outline:3px solid var(--focus);outline-offset:2px}
 .notice{margin:0 0 1rem;padding:.75rem 1rem;border-radius:.5rem;color:var(--good);background:var(--good-ground)}
 .notice.bad{color:var(--bad);background:var(--bad-ground)}
-.columns{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr))}
+.columns{display:grid;gap:1rem;margin:0 0 1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr))}
+.columns>.panel{margin:0}
 dl{margin:0 0 1rem;display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.25rem 1rem}
 dt{color:var(--soft)}
 dd{margin:0;overflow-wrap:anywhere}
 table{width:100%;margin:0 0 1rem;border-collapse:collapse}
-th,td{padding:.5rem .75rem .5rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+th,td{padding:.5rem .75rem .5rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
+td:not(:first-child,:last-child){overflow-wrap:anywhere}
 th{color:var(--soft);font-weight:550}
 code,pre{font:.875em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 code{overflow-wrap:anywhere}
