@@ -96,6 +96,8 @@ dd{margin:0;overflow-wrap:anywhere}
 table{width:100%;margin:0 0 1rem;border-collapse:collapse}
 th,td{padding:.5rem .75rem .5rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 td:not(:first-child,:last-child){overflow-wrap:anywhere}
+th:last-child,td:last-child{padding-right:0}
+@media(max-width:30rem){table{font-size:.875rem}}
 th{color:var(--soft);font-weight:550}
 code,pre{font:.875em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 code{overflow-wrap:anywhere}
