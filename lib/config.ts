@@ -7,7 +7,7 @@
 import { readBase64Url, readJsonObject } from "./encoding.ts";
 import { KEY_BYTES } from "./seal/mod.ts";
 import { Secret } from "./secret.ts";
-import { isLoopbackName, readOrigin } from "./vendor/mod.ts";
+import { isLoopbackName } from "./vendor/mod.ts";
 import { suggestFor } from "./vendor/settings.ts";
 
 /** Settings of the whole service. */
@@ -110,10 +110,16 @@ export function readConfig(env: Readonly<Record<string, string>>, sources: Confi
 
   const demoWish = readChoice(values, "CLOAKROOM_DEMO", ["on", "off"], report);
   const isBare = !sources.isHosted && VARIABLES.every((name) => HARMLESS.includes(name) || !isGiven(name));
-  const isLoopback = isLoopbackName(values.HOST ?? "127.0.0.1");
+  const isLoopback = values.HOST === "::1" || isLoopbackName(values.HOST ?? "127.0.0.1");
   const isDemo = demoWish === null ? isBare && isLoopback : demoWish === "on";
   if (isDemo && !isLoopback) {
     report("HOST", "The demo has published passwords and stays on loopback: leave HOST out, or set CLOAKROOM_DEMO=off");
+  }
+  if (isDemo && sources.isHosted) {
+    report("CLOAKROOM_DEMO", "The demo has published passwords and stays on loopback: it cannot run on this platform");
+  }
+  if (isDemo && (values.KV_PATH ?? ":memory:") !== ":memory:") {
+    report("KV_PATH", "The demo keeps its state in memory: leave KV_PATH out, or set CLOAKROOM_DEMO=off");
   }
 
   const host = values.HOST ?? (isDemo ? "127.0.0.1" : "0.0.0.0");
@@ -140,7 +146,7 @@ export function readConfig(env: Readonly<Record<string, string>>, sources: Confi
     issuer: readIssuer(values, "CLOAKROOM_MANAGEMENT_ISSUER", report) ?? tokenService,
     audience: values.CLOAKROOM_MANAGEMENT_AUDIENCE ?? (publicUrl === null ? null : `${publicUrl}/management`),
   };
-  if (management.issuer !== null && management.audience === null) {
+  if (management.issuer !== null && management.audience === null && !isGiven("CLOAKROOM_PUBLIC_URL")) {
     report("CLOAKROOM_MANAGEMENT_AUDIENCE", "Missing: set it, or CLOAKROOM_PUBLIC_URL, from which it follows");
   }
   const bootstrapClient = readBootstrapClient(values.CLOAKROOM_BOOTSTRAP_CLIENT, report);
@@ -155,7 +161,7 @@ export function readConfig(env: Readonly<Record<string, string>>, sources: Confi
     host,
     port,
     isDemo,
-    kvPath: isDemo ? values.KV_PATH ?? ":memory:" : values.KV_PATH ?? null,
+    kvPath: isDemo ? ":memory:" : values.KV_PATH ?? null,
     masterKeys: [new Secret(masterKey ?? new Uint8Array(KEY_BYTES)), ...formerMasterKeys.map((key) => new Secret(key))],
     publicUrl,
     management: management.issuer !== null && management.audience !== null
@@ -197,7 +203,7 @@ function collectValues(env: Readonly<Record<string, string>>, sources: ConfigSou
     const path = env[`${name}_FILE`];
     if (path === undefined || path === "") continue;
     const text = sources.readFile(path);
-    if (env[name] !== undefined) report(`${name}_FILE`, `Give either ${name} or ${name}_FILE, not both`);
+    if (env[name]) report(`${name}_FILE`, `Give either ${name} or ${name}_FILE, not both`);
     else if (text === null) report(`${name}_FILE`, "The file cannot be read: check the path and the permission");
     else values[name] = text.trim();
   }
@@ -260,14 +266,12 @@ function readIssuer(values: Values, name: Variable, report: Report): string | nu
   return null;
 }
 
+/** An address in the form that the URL parser gives it, so that it is the same text wherever it is compared. */
 function isBase(text: string): boolean {
   const url = URL.parse(text);
-  if (
-    url === null || readOrigin(url.origin) === null || /[?#]/.test(text) || url.username !== "" || url.password !== ""
-  ) {
-    return false;
-  }
-  return url.protocol === "https:" || isLoopbackName(url.hostname);
+  if (url === null || (url.href !== text && url.href !== `${text}/`)) return false;
+  if (/[?#]/.test(text) || url.username !== "" || url.password !== "") return false;
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopbackName(url.hostname));
 }
 
 function readBootstrapClient(text: string | undefined, report: Report): ServiceConfig["bootstrapClient"] {
