@@ -16,7 +16,7 @@ import { type TokenVerdict, verifyToken } from "./verify.ts";
 const LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout";
 
 /** Oldest `iat`: a token service that could not reach us for longer has to make a new one. */
-const MAX_AGE_SECONDS = 300;
+const MAX_AGE_SECONDS = 600;
 
 /** How to verify a logout token. */
 export interface VerifyLogoutTokenOptions {
