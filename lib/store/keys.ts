@@ -16,7 +16,7 @@ export const vendorHostKey = (host: string): RecordKey => ["vendor_by_host", hos
 /** `VendorKeyRecord`, until 30 days after retirement. */
 export const vendorKeyKey = (vendorId: string, keyId: string): RecordKey => ["vendor_key", vendorId, keyId];
 
-/** The id of a vendor's active key, until removed: whoever makes the next one has to replace this. */
+/** The id of the key that was activated last, until removed: whoever activates the next one has to replace this. */
 export const activeVendorKeyKey = (vendorId: string): RecordKey => ["active_vendor_key", vendorId];
 
 /** `SessionRecord`, until the session's absolute end; an ended session stays as its own tombstone. */

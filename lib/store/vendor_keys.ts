@@ -31,11 +31,13 @@ export interface VendorKeyStore {
   /** Lists a vendor's keys, oldest first. */
   list(vendorId: string): Promise<readonly VendorKeyRecord[]>;
   /**
-   * Makes a key the vendor's active one and every former active key `open_only`.
+   * Makes a key the vendor's active one; the former active key becomes `open_only`.
    *
-   * @returns `false` if another process was quicker: read the list again.
+   * @param key The key.
+   * @param former The id of the active key that it replaces; `null` if there is none.
+   * @returns `false` if somebody else was quicker: read the list again.
    */
-  activate(key: VendorKeyRecord): Promise<boolean>;
+  activate(key: VendorKeyRecord, former: string | null): Promise<boolean>;
   /** Changes a key unless it was changed meanwhile; `null` from `change` leaves it as it is. Answers the key as it is then. */
   change(
     vendorId: string,
@@ -58,20 +60,23 @@ export function createVendorKeyStore(records: Records): VendorKeyStore {
       return found.toSorted((a, b) => a.createdAt - b.createdAt || (a.keyId < b.keyId ? -1 : 1));
     },
 
-    async activate(key: VendorKeyRecord): Promise<boolean> {
-      const pointer = activeVendorKeyKey(key.vendorId);
+    async activate(key: VendorKeyRecord, former: string | null): Promise<boolean> {
+      const { vendorId, keyId } = key;
+      const pointer = activeVendorKeyKey(vendorId);
       const { version = null } = await records.find<string>(pointer) ?? {};
-      const active = (await listStored(key.vendorId)).filter(({ value }) => value.state === "active");
+      const active = (await listStored(vendorId)).find(({ value }) => value.state === "active");
+      if ((active?.value.keyId ?? null) !== former) return false;
+      const replaced = active === undefined ? [] : [active];
       return await records.commit({
         checks: [
           { key: pointer, version },
-          { key: vendorKeyKey(key.vendorId, key.keyId), version: null },
-          ...active.map((stored) => ({ key: stored.key, version: stored.version })),
+          { key: vendorKeyKey(vendorId, keyId), version: null },
+          ...replaced.map(({ key, version }) => ({ key, version })),
         ],
         sets: [
-          { key: pointer, value: key.keyId },
-          { key: vendorKeyKey(key.vendorId, key.keyId), value: key },
-          ...active.map(({ key, value }) => ({ key, value: { ...value, state: "open_only" } })),
+          { key: pointer, value: keyId },
+          { key: vendorKeyKey(vendorId, keyId), value: key },
+          ...replaced.map(({ key, value }) => ({ key, value: { ...value, state: "open_only" } })),
         ],
       });
     },

@@ -72,6 +72,8 @@ interface LoadedKey {
 
 interface Ring {
   readonly readAt: number;
+  /** When it was read for want of a key; `null` where it was read because of its age. */
+  readonly missedAt: number | null;
   readonly keys: ReadonlyMap<string, LoadedKey>;
 }
 
@@ -113,7 +115,7 @@ export function createVendorKeys(options: VendorKeysOptions): VendorKeys {
     return (key: VendorKeyRecord) => key.wrapped === former ? { ...key, wrapped } : null;
   }
 
-  async function load(vendorId: string, former: Ring | null): Promise<Ring> {
+  async function load(vendorId: string, former: Ring | null, missedAt: number | null): Promise<Ring> {
     const keys = new Map<string, LoadedKey>();
     for (const record of await store.list(vendorId)) {
       const { keyId, state, createdAt, lastUsedAt } = record;
@@ -123,37 +125,43 @@ export function createVendorKeys(options: VendorKeysOptions): VendorKeys {
         : known?.sealKey ?? await importSealKey(`${vendorId}.${keyId}`, await unwrap(record));
       keys.set(keyId, { keyId, state, createdAt, sealKey, lastUsedAt, seals: known?.seals ?? 0 });
     }
-    return { readAt: now(), keys };
+    return { readAt: now(), missedAt, keys };
   }
 
-  /** The vendor's keys, at most a second old; one look serves everybody who asks meanwhile. */
-  async function ringOf(vendorId: string): Promise<Ring> {
+  /**
+   * The vendor's keys, at most a second old; one look serves everybody who asks meanwhile. A key that is wanted and not
+   * there may have been made by another process just now, which is worth one more look a second.
+   */
+  async function ringOf(vendorId: string, wanted?: string): Promise<Ring> {
     const known = rings.get(vendorId);
     const ring = await known?.catch(() => null) ?? null;
-    if (ring !== null && ring.readAt + FRESH_SECONDS >= now()) return ring;
+    const isMissing = ring !== null && wanted !== undefined && !ring.keys.has(wanted) && ring.missedAt !== now();
+    if (ring !== null && ring.readAt + FRESH_SECONDS >= now() && !isMissing) return ring;
     const newer = rings.get(vendorId);
     if (newer !== undefined && newer !== known) return await newer;
-    const loading = load(vendorId, ring);
+    const loading = load(vendorId, ring, isMissing ? now() : null);
     rings.set(vendorId, loading);
     loading.catch(() => rings.delete(vendorId));
     return await loading;
   }
 
-  async function make(vendorId: string): Promise<string> {
+  /** Makes a key to replace the active one, and answers its id; `null` if somebody else was quicker. */
+  async function make(vendorId: string, former: string | null): Promise<string | null> {
     const keyId = drawToken(random, 6);
     const wrapped = await wrap(vendorId, keyId, random(KEY_BYTES));
-    await store.activate({ vendorId, keyId, wrapped, state: "active", createdAt: now(), lastUsedAt: null });
+    const key = { vendorId, keyId, wrapped, state: "active", createdAt: now(), lastUsedAt: null } as const;
+    const isMade = await store.activate(key, former);
     rings.delete(vendorId);
-    return keyId;
+    return isMade ? keyId : null;
   }
 
   async function activeKey(vendorId: string): Promise<LoadedKey & { readonly sealKey: SealKey }> {
     while (true) {
       const ring = await ringOf(vendorId);
-      const active = [...ring.keys.values()].findLast(({ state }) => state === "active");
+      const active = [...ring.keys.values()].find(({ state }) => state === "active");
       const isFit = active !== undefined && active.createdAt + KEY_LIFE_SECONDS > now() && active.seals < MAX_SEALS;
       if (isFit && active.sealKey !== null) return active as LoadedKey & { readonly sealKey: SealKey };
-      await make(vendorId);
+      await make(vendorId, active?.keyId ?? null);
     }
   }
 
@@ -166,8 +174,8 @@ export function createVendorKeys(options: VendorKeysOptions): VendorKeys {
 
   async function keyNamedBy(vendorId: string, text: string): Promise<LoadedKey | null> {
     if (vendorIdOf(text) !== vendorId) return null;
-    const { kid } = readSealHeader(text)!;
-    return (await ringOf(vendorId)).keys.get(kid.slice(vendorId.length + 1)) ?? null;
+    const keyId = readSealHeader(text)!.kid.slice(vendorId.length + 1);
+    return (await ringOf(vendorId, keyId)).keys.get(keyId) ?? null;
   }
 
   return {
@@ -206,7 +214,13 @@ export function createVendorKeys(options: VendorKeysOptions): VendorKeys {
       return (await store.list(vendorId)).map(({ wrapped: _, ...info }) => info);
     },
 
-    rotate: make,
+    async rotate(vendorId: string): Promise<string> {
+      while (true) {
+        const active = (await store.list(vendorId)).find(({ state }) => state === "active");
+        const keyId = await make(vendorId, active?.keyId ?? null);
+        if (keyId !== null) return keyId;
+      }
+    },
 
     async retire(vendorId: string, keyId: string): Promise<boolean> {
       const retired = await store.change(vendorId, keyId, (key) => ({ ...key, state: "retired", wrapped: "" }));

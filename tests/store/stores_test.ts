@@ -172,18 +172,24 @@ testOnEveryBackend("activating a key makes the former one open only", async ({ r
   const states = async (vendorId: string) =>
     (await vendorKeys.list(vendorId)).map(({ keyId, state }) => `${keyId} ${state}`);
   assertEquals(await vendorKeys.list("acme"), []);
-  assert(await vendorKeys.activate(keyOf("z", 1)));
-  assert(await vendorKeys.activate(keyOf("a", 2)));
-  assert(await vendorKeys.activate(keyOf("m", 3)));
-  assert(await vendorKeys.activate(keyOf("x", 3, "globex")));
+  assert(await vendorKeys.activate(keyOf("z", 1), null));
+  assert(await vendorKeys.activate(keyOf("a", 2), "z"));
+  assert(await vendorKeys.activate(keyOf("m", 3), "a"));
+  assert(await vendorKeys.activate(keyOf("x", 3, "globex"), null));
   assertEquals(await states("acme"), ["z open_only", "a open_only", "m active"]);
   assertEquals(await states("globex"), ["x active"]);
-  assertFalse(await vendorKeys.activate(keyOf("a", 4)), "the id is taken");
+  assertFalse(await vendorKeys.activate(keyOf("a", 4), "m"), "the id is taken");
+  assertFalse(await vendorKeys.activate(keyOf("n", 4), "a"), "another key is active");
+  assertFalse(await vendorKeys.activate(keyOf("n", 4), null), "there is an active key");
   assertEquals(await states("acme"), ["z open_only", "a open_only", "m active"]);
 });
 
 testOnEveryBackend("of 20 who make a vendor's first key at once, exactly one does", async (backend) => {
-  const outcomes = await race(backend, 20, (records, i) => createStores(records).vendorKeys.activate(keyOf(`k${i}`)));
+  const outcomes = await race(
+    backend,
+    20,
+    (records, i) => createStores(records).vendorKeys.activate(keyOf(`k${i}`), null),
+  );
   assertEquals(outcomes.filter((won) => won).length, 1);
   const keys = await createStores(backend.records[0]).vendorKeys.list("acme");
   assertEquals(keys.map(({ keyId }) => keyId), [`k${outcomes.indexOf(true)}`]);
@@ -191,11 +197,11 @@ testOnEveryBackend("of 20 who make a vendor's first key at once, exactly one doe
 
 testOnEveryBackend("of 20 who replace a key at once, exactly one does", async (backend) => {
   const { vendorKeys } = createStores(backend.records[0]);
-  await vendorKeys.activate(keyOf("first"));
+  await vendorKeys.activate(keyOf("first"), null);
   const outcomes = await race(
     backend,
     20,
-    (records, i) => createStores(records).vendorKeys.activate(keyOf(`k${i}`, 2)),
+    (records, i) => createStores(records).vendorKeys.activate(keyOf(`k${i}`, 2), "first"),
   );
   assertEquals(outcomes.filter((won) => won).length, 1);
   const keys = await vendorKeys.list("acme");
@@ -207,16 +213,16 @@ testOnEveryBackend("of 20 who replace a key at once, exactly one does", async (b
 
 testOnEveryBackend("a retired key stays retired when the next one is made", async ({ records: [records] }) => {
   const { vendorKeys } = createStores(records);
-  await vendorKeys.activate(keyOf("one", 1));
+  await vendorKeys.activate(keyOf("one", 1), null);
   const retired = await vendorKeys.change("acme", "one", (key) => ({ ...key, state: "retired", wrapped: "" }));
   assertEquals(retired?.state, "retired");
-  assert(await vendorKeys.activate(keyOf("two", 2)));
+  assert(await vendorKeys.activate(keyOf("two", 2), null));
   assertEquals((await vendorKeys.list("acme")).map(({ state }) => state), ["retired", "active"]);
 });
 
 testOnEveryBackend("change() applies every change, and leaves alone what it is told to", async (backend) => {
   const { vendorKeys } = createStores(backend.records[0]);
-  await vendorKeys.activate(keyOf("one"));
+  await vendorKeys.activate(keyOf("one"), null);
   await race(
     backend,
     20,
@@ -231,14 +237,14 @@ testOnEveryBackend("change() applies every change, and leaves alone what it is t
 
 testOnEveryBackend("removing a vendor's keys leaves the others' alone, and a new one can be made", async (backend) => {
   const { vendorKeys } = createStores(backend.records[0]);
-  await vendorKeys.activate(keyOf("one", 1));
-  await vendorKeys.activate(keyOf("two", 2));
-  await vendorKeys.activate(keyOf("one", 1, "globex"));
+  await vendorKeys.activate(keyOf("one", 1), null);
+  await vendorKeys.activate(keyOf("two", 2), "one");
+  await vendorKeys.activate(keyOf("one", 1, "globex"), null);
   await vendorKeys.removeAll("acme");
   await vendorKeys.removeAll("acme");
   assertEquals(await vendorKeys.list("acme"), []);
   assertEquals((await vendorKeys.list("globex")).length, 1);
-  assert(await vendorKeys.activate(keyOf("three", 3)));
+  assert(await vendorKeys.activate(keyOf("three", 3), null));
   assertEquals((await vendorKeys.list("acme")).map(({ keyId }) => keyId), ["three"]);
 });
 
