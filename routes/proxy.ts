@@ -12,7 +12,7 @@ import type { Vendor } from "../lib/token_handler/vendors.ts";
 import { matchUpstream, type Upstream } from "../lib/vendor/mod.ts";
 import type { AppDeps } from "./deps.ts";
 import type { Edge } from "./edge.ts";
-import { passedCookies, setSessionCookies } from "./shared/cookies.ts";
+import { passedCookies, setSessionCookies, valueOf } from "./shared/cookies.ts";
 import { respondProblem } from "./shared/respond.ts";
 import {
   judgeOrigin,
@@ -36,8 +36,9 @@ const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 
 /** Finds the vendor of a request whose path names none (contract, section 3). */
 export async function findVendor(deps: AppDeps, edge: Edge): Promise<Visit | null> {
-  const named = /(?:^|;[ \t]*)(?:__Host-)?at=([A-Za-z0-9_-]+)\./.exec(edge.request.headers.get("cookie") ?? "")?.[1];
-  const vendorId = named === undefined ? null : vendorIdOf(`${named}.`);
+  const cookie = edge.request.headers.get("cookie") ?? "";
+  const at = valueOf(cookie, "at") ?? valueOf(cookie, "__Host-at");
+  const vendorId = at === null ? null : vendorIdOf(at);
   const byCookie = vendorId === null ? null : await deps.vendors.find(vendorId);
   const visit = byCookie === null ? null : await openVisit(deps, edge, byCookie);
   if (visit !== null) return visit;
@@ -142,7 +143,7 @@ async function call(
         authorization,
         cookie: passedCookies(request.headers.get("cookie"), vendor.passCookies),
         clientAddress: edge.clientAddress,
-        host: new URL(visit.publicBase).host,
+        host: visit.publicHost,
         scheme: edge.scheme,
       }),
       body: method === "GET" || method === "HEAD" ? null : limitBody(request.body),

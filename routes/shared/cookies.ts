@@ -145,26 +145,45 @@ export interface PresentCookies {
   readonly transactions: readonly string[];
 }
 
-/** Reads the `Cookie` header once. */
+/** Reads cookies by name, without taking apart the others in the header. */
 export function readCookies(header: string | null, jar: CookieJar): PresentCookies {
-  const values = new Map<string, string>();
-  for (const pair of header?.split(";") ?? []) {
-    const equals = pair.indexOf("=");
-    // Only space and tab: JavaScript's trim() would also take the Unicode space that somebody put before `__Host-`.
-    const name = pair.slice(0, Math.max(0, equals)).replace(/^[ \t]+|[ \t]+$/g, "");
-    const value = pair.slice(equals + 1).replace(/^[ \t]+|[ \t]+$/g, "");
-    if (name !== "") values.set(name, values.has(name) ? "" : value);
-  }
-  const prefix = jar.transaction("").name;
   return {
-    value: (name) => values.get(name) ?? null,
-    transactions: [...values.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)),
+    value: (name) => valueOf(header ?? "", name),
+    get transactions(): readonly string[] {
+      const prefix = jar.transaction("").name;
+      const names = header?.split(";").map((pair) => trim(pair).split("=", 1)[0]!) ?? [];
+      return [...new Set(names)].flatMap((name) => name.startsWith(prefix) ? [name.slice(prefix.length)] : []);
+    },
   };
+}
+
+/** The value of a cookie: `null` if absent, an empty text if there are several of that name. */
+export function valueOf(header: string, name: string): string | null {
+  let value: string | null = null;
+  for (let at = header.indexOf(`${name}=`); at >= 0; at = header.indexOf(`${name}=`, at + 1)) {
+    if (!beginsPair(header, at)) continue;
+    if (value !== null) return "";
+    const begin = at + name.length + 1;
+    const end = header.indexOf(";", begin);
+    value = trim(header.slice(begin, end < 0 ? undefined : end));
+  }
+  return value;
+}
+
+function beginsPair(header: string, at: number): boolean {
+  let before = at - 1;
+  while (header[before] === " " || header[before] === "\t") before--;
+  return before < 0 || header[before] === ";";
+}
+
+/** Only space and tab: JavaScript's `trim` would also take the Unicode space that somebody put before `__Host-`. */
+function trim(text: string): string {
+  return text.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
 /** The `Cookie` header for an upstream: only what the vendor lists. */
 export function passedCookies(header: string | null, passed: readonly string[]): string | null {
   if (header === null || passed.length === 0) return null;
-  const kept = header.split(";").map((pair) => pair.trim()).filter((pair) => passed.includes(pair.split("=", 1)[0]!));
+  const kept = header.split(";").map(trim).filter((pair) => passed.includes(pair.split("=", 1)[0]!));
   return kept.length === 0 ? null : kept.join("; ");
 }

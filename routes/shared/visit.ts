@@ -32,6 +32,8 @@ export interface Visit {
   readonly vendor: Vendor;
   /** Public base address of the token handler for this vendor, without a slash at the end. */
   readonly publicBase: string;
+  /** Its host, with the port where it is not the default. */
+  readonly publicHost: string;
   /** Its origin. */
   readonly ownOrigin: string;
   /** Names and attributes of the vendor's cookies. */
@@ -54,14 +56,35 @@ export async function openVisit(deps: AppDeps, edge: Edge, vendor: Vendor): Prom
   const host = isListed ? forwardedHost : edge.host;
   if (vendor.hosts.length > 0 && !vendor.hosts.includes(host)) return null;
   const publicBase = vendor.publicUrl ?? `${edge.scheme}://${host}${edge.prefix}`;
-  const { host: publicHost, origin, protocol } = new URL(publicBase);
+  const place = placeOf(vendor, publicBase) ?? await makePlace(vendor, publicBase, deps);
+  return { edge, vendor, ...place, cookies: readCookies(edge.request.headers.get("cookie"), place.jar) };
+}
+
+/** What all visits at one public address have in common. */
+type Place = Pick<Visit, "publicBase" | "publicHost" | "ownOrigin" | "jar">;
+
+/** Public addresses kept for one vendor; hosts may be whatever strangers ask for. */
+const MAX_PLACES = 100;
+
+const places = new WeakMap<Vendor, Map<string, Place>>();
+
+function placeOf(vendor: Vendor, publicBase: string): Place | undefined {
+  return places.get(vendor)?.get(publicBase);
+}
+
+/** Works out what depends on the address alone, once for as long as the vendor's settings are the same. */
+async function makePlace(vendor: Vendor, publicBase: string, deps: AppDeps): Promise<Place> {
+  const { host: publicHost, origin: ownOrigin, protocol } = new URL(publicBase);
   const jar = await cookiesOf(vendor, {
     host: publicHost,
     isPlainHttp: protocol === "http:",
     plainLoopbackCookies: deps.plainLoopbackCookies,
   });
-  const cookies = readCookies(edge.request.headers.get("cookie"), jar);
-  return { edge, vendor, publicBase, ownOrigin: origin, jar, cookies };
+  const known = places.get(vendor) ?? new Map<string, Place>();
+  if (known.size >= MAX_PLACES) known.clear();
+  const place = { publicBase, publicHost, ownOrigin, jar };
+  places.set(vendor, known.set(publicBase, place));
+  return place;
 }
 
 /** The address of one of our own endpoints for this vendor. */
