@@ -6,28 +6,12 @@
  */
 
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import { readBase64Url } from "../../lib/encoding.ts";
+import type { Browser, Page } from "playwright-core";
 import { loadConfig, startService } from "../../server.ts";
 import { testInBrowser, withBrowser } from "../support/browser.ts";
 import { collectReach, plant } from "../support/reach.ts";
 import { createTokenScan, type TokenWatch, watchTokens } from "../support/tokens.ts";
-import { recordTraffic, type Traffic } from "../support/traffic.ts";
-
-/** A browser that has nothing yet, with one page. */
-interface Visitor extends AsyncDisposable {
-  readonly context: BrowserContext;
-  readonly page: Page;
-  readonly traffic: Traffic;
-}
-
-async function visit(browser: Browser): Promise<Visitor> {
-  const context = await browser.newContext();
-  context.setDefaultTimeout(10_000);
-  const traffic = recordTraffic(context);
-  const page = await context.newPage();
-  return { context, page, traffic, [Symbol.asyncDispose]: () => context.close() };
-}
+import { maskValue, openVisitor, sealedFor, submitForm } from "./visitor.ts";
 
 const greeting = (page: Page) => page.locator("#greeting");
 
@@ -35,12 +19,6 @@ async function openForm(page: Page, url: string): Promise<void> {
   await page.goto(url);
   await page.getByRole("link", { name: "Sign in" }).click();
   await page.getByLabel("E-mail").waitFor();
-}
-
-async function submitForm(page: Page, password = "open sesame"): Promise<void> {
-  await page.getByLabel("E-mail").fill("ada@example.com");
-  await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Sign in" }).click();
 }
 
 async function signIn(page: Page, url: string): Promise<void> {
@@ -51,32 +29,9 @@ async function signIn(page: Page, url: string): Promise<void> {
 }
 
 /** What the page asks while everything is scanned for tokens. */
-const ASKED_PATHS = [
-  ...[
-    "/auth/acme/userinfo",
-    "/auth/userinfo",
-    "/entitlements",
-    "/contracts",
-    "/profile",
-    "/auth/acme/refresh",
-    "/profile",
-  ],
-  ...["/auth/acme/callback", "/auth/acme/nothing", "/nothing"],
-];
-
-/** A `Set-Cookie` line with its sealed value as the header that it begins with, or with its plain value. */
-function maskSealed(line: string): string {
-  const [, name, value, attributes] = /^([^=]+)=([^;]*)(.*)$/s.exec(line)!;
-  if (value === "" || value === "1") return line;
-  const parts = value!.split(".");
-  if (parts.length === 1) return `${name}=<${value!.length}>${attributes}`;
-  assertEquals(parts.length, 5);
-  assertEquals(parts[1], "");
-  const header = new TextDecoder().decode(readBase64Url(parts[0]!)!);
-  return `${name}=<${header.replace(/"acme\.[\w-]+"/, '"acme.<keyId>"')}>${attributes}`;
-}
-
-const sealedAs = (purpose: string) => `<{"alg":"dir","enc":"A256GCM","kid":"acme.<keyId>","typ":"${purpose}"}>`;
+const ASKED_PATHS =
+  "/auth/acme/userinfo /auth/userinfo /entitlements /contracts /profile /auth/acme/refresh /profile /auth/acme/callback /no"
+    .split(" ");
 
 testInBrowser("the demo, from the first page to the last, in a browser", async (t) => {
   const systemFetch = globalThis.fetch;
@@ -106,7 +61,7 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
   await t.step(
     "a person signs in at another site, sees who is signed in and what the API says, signs out",
     async () => {
-      await using visitor = await visit(browser);
+      await using visitor = await openVisitor(browser);
       const { page, context, traffic } = visitor;
       await page.goto(url);
       await greeting(page).getByText("You are not signed in").waitFor();
@@ -148,7 +103,7 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
   );
 
   await t.step("every cookie has the name and the attributes of the contract, on the wire and in the jar", async () => {
-    await using visitor = await visit(browser);
+    await using visitor = await openVisitor(browser);
     const { page, context, traffic } = visitor;
     await openForm(page, url);
     const started = traffic.setCookies("/auth/acme/login");
@@ -158,19 +113,19 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
     await submitForm(page);
     await page.locator("[data-inspected]").waitFor();
     await traffic.settle();
-    assertEquals(traffic.setCookies("/auth/acme/login").map(maskSealed), [
-      `${tx}=${sealedAs("tx")}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600`,
+    assertEquals(traffic.setCookies("/auth/acme/login").map(maskValue), [
+      `${tx}=${sealedFor("tx")}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600`,
     ]);
-    assertEquals(traffic.setCookies("/auth/acme/callback").map(maskSealed), [
-      `at=${sealedAs("at")}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=86400`,
-      `__Host-rt=${sealedAs("rt")}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=2592000`,
+    assertEquals(traffic.setCookies("/auth/acme/callback").map(maskValue), [
+      `at=${sealedFor("at")}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=86400`,
+      `__Host-rt=${sealedFor("rt")}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=2592000`,
       "signed_in=1; Path=/; Secure; SameSite=Lax; Max-Age=2592000",
       `${tx}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`,
     ]);
-    assertEquals(traffic.setCookies("/authorize").map(maskSealed), [
+    assertEquals(traffic.setCookies("/authorize").map(maskValue), [
       "__Host-sso-form=<43>; Path=/; Secure; HttpOnly; SameSite=Lax",
     ]);
-    assertEquals(traffic.setCookies("/login").map(maskSealed), [
+    assertEquals(traffic.setCookies("/login").map(maskValue), [
       "__Host-sso=<43>; Path=/; Secure; HttpOnly; SameSite=Lax",
     ]);
     const known = ["/auth/acme/login", "/auth/acme/callback", "/authorize", "/login"];
@@ -206,7 +161,7 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
   });
 
   await t.step("no piece of a token is in anything that the browser receives or a script can reach", async () => {
-    await using visitor = await visit(browser);
+    await using visitor = await openVisitor(browser);
     const { page, traffic } = visitor;
     await signIn(page, url);
     const asked = await page.evaluate(`(async () => {
@@ -218,7 +173,7 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
       }
       return statuses;
     })()`);
-    assertEquals(asked, [200, 200, 200, 200, 200, 200, 200, 200, 404, 404]);
+    assertEquals(asked, [...Array(8).fill(200), 404]);
     const reach = [await collectReach(page)];
     await traffic.settle();
     await page.reload();
@@ -258,7 +213,7 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
   });
 
   await t.step("control: the same scan finds a token wherever one is planted, and so does the page", async () => {
-    await using visitor = await visit(browser);
+    await using visitor = await openVisitor(browser);
     const { page, context, traffic } = visitor;
     await signIn(page, url);
     const token = watch.tokens.access.at(-1)!;
@@ -284,7 +239,7 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
   });
 
   await t.step("two tabs that open the form before either submits it both end up signed in", async () => {
-    await using visitor = await visit(browser);
+    await using visitor = await openVisitor(browser);
     const { page, context, traffic } = visitor;
     const other = await context.newPage();
     await openForm(page, url);
@@ -305,7 +260,7 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
   await t.step(
     "the back button after signing in leads to the signed-in page, after signing out to the signed-out one",
     async () => {
-      await using visitor = await visit(browser);
+      await using visitor = await openVisitor(browser);
       const { page } = visitor;
       await signIn(page, url);
       await page.goBack();
@@ -319,7 +274,7 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
   );
 
   await t.step("the callback's address opened again shows the signed-in page, without another exchange", async () => {
-    await using visitor = await visit(browser);
+    await using visitor = await openVisitor(browser);
     const { page, traffic } = visitor;
     await signIn(page, url);
     await traffic.settle();
@@ -333,18 +288,18 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
     await greeting(page).getByText("Hello, Ada Lovelace").waitFor();
     assertEquals(exchanges(), before);
 
-    await using stranger = await visit(browser);
+    await using stranger = await openVisitor(browser);
     await stranger.page.goto(callback);
     assertEquals(await stranger.page.locator("code").first().innerText(), "login_expired");
     assertEquals(exchanges(), before);
   });
 
   await t.step("a wrong password brings a message and no cookie, and the right one still works", async () => {
-    await using visitor = await visit(browser);
+    await using visitor = await openVisitor(browser);
     const { page, context } = visitor;
     await openForm(page, url);
     const before = (await context.cookies()).map(({ name }) => name);
-    await submitForm(page, "shut sesame");
+    await submitForm(page, { password: "shut sesame" });
     const message = await page.getByRole("alert").innerText();
     assertEquals(message, "This e-mail address and password do not belong together.");
     assertEquals(await page.getByLabel("E-mail").inputValue(), "ada@example.com");
@@ -356,7 +311,7 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
   });
 
   await t.step("the whole visit works with the keyboard alone, and shows where the focus is", async () => {
-    await using visitor = await visit(browser);
+    await using visitor = await openVisitor(browser);
     const { page } = visitor;
     const focused = () =>
       page.evaluate(`(() => {
@@ -386,7 +341,7 @@ async function visitEverything(t: Deno.TestContext, { browser, url, issuer, watc
   });
 
   await t.step("a callback that belongs to no sign-in shows a page with its code and a way on", async () => {
-    await using visitor = await visit(browser);
+    await using visitor = await openVisitor(browser);
     const { page, traffic } = visitor;
     await page.goto(`${url}/auth/acme/callback?code=nothing&state=nothing`);
     assertEquals(await page.locator("code").first().innerText(), "login_expired");
