@@ -19,7 +19,7 @@ import { callOf, sendAs } from "./http.ts";
 import { type Kind, membersOf } from "./kind.ts";
 
 /** Opens the callback as the browser does that the provider has sent there. */
-async function openCallback({ browser, callback }: Begun): Promise<Answer> {
+export async function openCallback({ browser, callback }: Begun): Promise<Answer> {
   const { last } = await browser.navigate(callback.href, { from: "https://idp.test/", maxRedirects: 0 });
   return answerOf(last!);
 }
@@ -211,7 +211,7 @@ export const cookie: Kind = async (stage, { request }) => {
 };
 
 /** Makes the provider behave otherwise until the answered function is called. */
-function changeIdp(
+export function changeIdp(
   idp: MockIdp,
   changes: { makeIdToken: MockIdp["makeIdToken"]; otherKeys?: readonly JsonObject[]; change?: Record<string, Change> },
 ): () => void {
