@@ -55,6 +55,8 @@ export const token: Kind = async (stage, { request, id }) => {
 
 async function prepareIdToken({ world }: Stage, given: TokenCase, times: number): Promise<() => Promise<Outcome>> {
   const { clock, idp } = world;
+  // An unknown word has to fail here: inside the provider it would look like an outage.
+  await makeToken(world, given, { header: {}, claims: {} });
   const { publicJwk } = await rsaKey("attacker");
   const published = given.published === true ? [{ ...publicJwk, kid: idp.key.kid }] : [];
   clock.advance(given.published === true ? KEYS_SECONDS : COOLDOWN_SECONDS);
@@ -163,10 +165,12 @@ export const idp: Kind = async (stage, { request }) => {
     given;
   if (flow !== "login") throw new Error(`Unknown flow: ${flow}`);
   const { world } = stage;
+  const makeIdToken = (good: JsonObject) => makeToken(world, { header: {}, claims, key }, { header: {}, claims: good });
+  await makeIdToken({});
   const person = await stage.begun("alice");
   return async () => {
     const restore = changeIdp(world.idp, {
-      makeIdToken: (good) => makeToken(world, { header: {}, claims, key }, { header: {}, claims: good }),
+      makeIdToken,
       change: {
         [endpoint]: (good: JsonObject) =>
           Response.json(
