@@ -18,8 +18,7 @@ export interface LogoutNavigation {
 
 /** A browser has to come from its own site, or name its session, so that no other site can sign it out with a link. */
 export function mayLogout({ own, asked, fetchSite }: LogoutNavigation): boolean {
-  if (own === null) return true;
-  if (asked !== null) return equalsConstantTime(own, asked);
+  if (own === null || equalsConstantTime(own, asked)) return true;
   return fetchSite === "same-origin" || fetchSite === "same-site" || fetchSite === "none";
 }
 
