@@ -41,6 +41,8 @@ export type TokenRefusal =
   | "key_ambiguous"
   /** The key is for something else, too weak, or broken. */
   | "key_unusable"
+  /** The issuer publishes keys that are secret, so anybody may have signed. */
+  | "key_exposed"
   /** The signature does not belong to text and key. */
   | "signature"
   /** A claim is missing or of a wrong type. */

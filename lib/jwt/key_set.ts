@@ -57,19 +57,22 @@ const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
  */
 export function readKeySet(document: JsonObject): KeySet | null {
   const { keys } = document;
-  if (!Array.isArray(keys) || keys.length > MAX_KEYS) return null;
-  const objects = keys.filter(isJsonObject);
-  const isPublic = objects.every((jwk) =>
-    jwk.kty !== "oct" && !PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member))
-  );
-  if (!isPublic) return null;
+  if (!Array.isArray(keys) || keys.length > MAX_KEYS || isExposed(document)) return null;
   return {
-    keys: objects.filter(isForSignatures).map((jwk) => ({
+    keys: keys.filter(isJsonObject).filter(isForSignatures).map((jwk) => ({
       kid: typeof jwk.kid === "string" ? jwk.kid : null,
       jwk,
       imported: new Map(),
     })),
   };
+}
+
+/** Tells whether a document publishes a private or a shared key: from then on anybody may have signed anything. */
+export function isExposed({ keys }: JsonObject): boolean {
+  return Array.isArray(keys) &&
+    keys.filter(isJsonObject).some((jwk) =>
+      jwk.kty === "oct" || PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member))
+    );
 }
 
 /** Finds the one key that a token may have been signed with. */

@@ -11,10 +11,10 @@
 import type { Clock } from "../clock.ts";
 import { type Fetch, sendForJson } from "../outbound.ts";
 import { createRemoteCache, type Load } from "../remote_cache.ts";
-import { findKey, hasKeyFor, type KeyQuery, type KeySelection, type KeySet, readKeySet } from "./key_set.ts";
+import { findKey, hasKeyFor, isExposed, type KeyQuery, type KeySelection, type KeySet, readKeySet } from "./key_set.ts";
 
-/** Why keys could not be had. `status`: not 200. `key_set`: not a key set, or one that publishes private keys. */
-export type KeySetFault = "unreachable" | "timeout" | "too_large" | "redirected" | "status" | "key_set";
+/** Why keys could not be had. `status`: not 200. `key_set`: not a key set. `exposed`: it publishes keys that are secret. */
+export type KeySetFault = "unreachable" | "timeout" | "too_large" | "redirected" | "status" | "key_set" | "exposed";
 
 /** What looking for a key leads to. */
 export type KeyLookup =
@@ -68,8 +68,10 @@ export function createKeySets(options: KeySetsOptions): KeySets {
     const answer = await sendForJson(fetch, { url, init }, { timeoutMs, maxBytes });
     if (answer.kind === "failed") return answer;
     if (answer.status !== 200) return { kind: "failed", reason: "status" };
-    const value = answer.json && readKeySet(answer.json);
-    return value === null ? { kind: "failed", reason: "key_set" } : { kind: "loaded", value };
+    if (answer.json === null) return { kind: "failed", reason: "key_set" };
+    const value = readKeySet(answer.json);
+    if (value !== null) return { kind: "loaded", value };
+    return { kind: "failed", reason: isExposed(answer.json) ? "exposed" : "key_set" };
   }
 
   const cache = createRemoteCache(load, { ...times, maxEntries: maxSets });

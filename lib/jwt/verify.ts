@@ -59,6 +59,8 @@ export async function verifyToken(text: string, steps: VerifySteps): Promise<Tok
   const refusal = await decide(token, claims);
   if (refusal !== null) return { kind: "refused", reason: refusal };
   const lookup = await keySets.find(jwksUri, token);
+  // Waiting does not make an issuer trustworthy that has given its keys away.
+  if (lookup.kind === "unavailable" && lookup.reason === "exposed") return { kind: "refused", reason: "key_exposed" };
   if (lookup.kind === "unavailable") return lookup;
   if (lookup.kind !== "found") return { kind: "refused", reason: `key_${lookup.kind}` };
   if (!await verifySignature(token, lookup.key)) return { kind: "refused", reason: "signature" };

@@ -359,8 +359,8 @@ Deno.test("verifyIdToken() refuses where the published keys leave room for doubt
     "key for another algorithm": ["key_unusable", token, [{ ...key.jwk, alg: "ES384" }]],
     "key of 1,024 bits": ["key_unusable", weakToken, [weak.jwk]],
     "no keys": ["key_unknown", token, []],
-    "private key published": ["unavailable", token, [{ ...key.jwk, d: "AAAA" }]],
-    "shared key published": ["unavailable", token, [key.jwk, { kty: "oct", k: "AAAA", kid: "k2" }]],
+    "private key published": ["key_exposed", token, [{ ...key.jwk, d: "AAAA" }]],
+    "shared key published": ["key_exposed", token, [key.jwk, { kty: "oct", k: "AAAA", kid: "k2" }]],
   };
   for (const [what, [expected, text, keys]] of Object.entries(cases)) {
     await t.step(what, async () => assertEquals(await verdictOf(text, { keySets: publish(...keys) }), expected));
