@@ -31,10 +31,33 @@ export function serveOnLoopback(handler: (request: Request, clientAddress: strin
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     (request, { remoteAddr }) => handler(request, remoteAddr.hostname),
   );
-  const client = Deno.createHttpClient({ allowHost: true });
   const { port } = server.addr;
+  const sender = createSender(port);
   const loopback: LoopbackServer = {
     port,
+    send: sender.send,
+
+    async close(): Promise<void> {
+      sender.close();
+      await server.shutdown();
+    },
+  };
+  return loopback;
+}
+
+/** Sends requests to a port of loopback, with the host of their address in `Host`. */
+export interface Sender {
+  /** Sends one. */
+  readonly send: (request: Request) => Promise<Response>;
+  /** Closes its connections. */
+  close(): void;
+}
+
+/** Makes a sender for a port that somebody else serves. */
+export function createSender(port: number): Sender {
+  const client = Deno.createHttpClient({ allowHost: true });
+  return {
+    close: () => client.close(),
 
     async send(request: Request): Promise<Response> {
       const { host, pathname, search } = new URL(request.url);
@@ -45,13 +68,7 @@ export function serveOnLoopback(handler: (request: Request, clientAddress: strin
       const address = `http://127.0.0.1:${port}${pathname}${search}`;
       return await fetch(address, { client, method, headers, body, signal, redirect: "manual" });
     },
-
-    async close(): Promise<void> {
-      client.close();
-      await server.shutdown();
-    },
   };
-  return loopback;
 }
 
 /** The calls that the code under test makes to other servers. */

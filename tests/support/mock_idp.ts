@@ -57,6 +57,8 @@ export interface MockIdp {
   accessTokenSeconds: number;
   /** Whether PKCE is enforced. */
   requiresPkce: boolean;
+  /** Users whose refresh tokens may come again, as in a replay window: they get the same answer again. */
+  readonly replaying: Set<string>;
   /** Public keys that are published besides its own. */
   readonly otherKeys: JsonObject[];
   /** Every secret value that it has given out. */
@@ -80,6 +82,7 @@ export async function createMockIdp(options: MockIdpOptions): Promise<MockIdp> {
   const key = await rsaKey(kid);
   const codes = new Map<string, Grant>();
   const refreshTokens = new Map<string, Grant>();
+  const answers = new Map<Grant, JsonObject>();
   const revokedFamilies = new Set<string>();
   const issued = { codes: [] as string[], accessTokens: [] as string[], refreshTokens: [] as string[] };
 
@@ -94,6 +97,7 @@ export async function createMockIdp(options: MockIdpOptions): Promise<MockIdp> {
     audience: "https://upstream.test/",
     accessTokenSeconds: 3600,
     requiresPkce: true,
+    replaying: new Set(),
     otherKeys: [],
     issued,
   };
@@ -156,12 +160,15 @@ export async function createMockIdp(options: MockIdpOptions): Promise<MockIdp> {
       return refuse("invalid_grant");
     }
     if (grant.isUsed) {
+      if (type === "refresh_token" && idp.replaying.has(grant.user)) return Response.json(answers.get(grant));
       revokedFamilies.add(grant.family);
       return refuse("invalid_grant");
     }
     if (type === "authorization_code" && !await isRedeemable(grant, form)) return refuse("invalid_grant");
     grant.isUsed = true;
-    return Response.json(await issueTokens(grant, { nonce: type === "authorization_code" ? grant.nonce : null }));
+    const tokens = await issueTokens(grant, { nonce: type === "authorization_code" ? grant.nonce : null });
+    answers.set(grant, tokens);
+    return Response.json(tokens);
   }
 
   function authenticate(request: Request, form: URLSearchParams): MockClient | undefined {
