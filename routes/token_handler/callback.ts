@@ -154,7 +154,7 @@ async function signIn(
   visit: Visit,
   signed: Redemption & { readonly tokens: TokenSet },
 ): Promise<Response> {
-  const { transaction, metadata, tokens } = signed;
+  const { transaction, tokens } = signed;
   const { vendor, edge, jar } = visit;
   const identity = await identify(deps, visit, signed);
   if (identity.kind !== "identified") {
@@ -167,7 +167,7 @@ async function signIn(
   const { accessToken, expiresIn, refreshToken, idToken } = tokens;
   const cookies = await deps.sessions.start(vendor, {
     tokens: { accessToken, expiresAt: expiryOf(expiresIn, deps.now()), refreshToken },
-    claims: await completeClaims(deps, { vendor, metadata, accessToken, claims: identity.claims }),
+    claims: identity.claims,
     idToken,
     appState: transaction.appState,
     device: describeDevice(edge.request.headers.get("user-agent")),
@@ -201,15 +201,22 @@ async function identify(
     accessToken: tokens.accessToken,
     now: deps.now,
   });
-  if (verdict.kind === "verified") return { kind: "identified", claims: verdict.claims };
-  return verdict.kind === "refused" ? verdict : { kind: "unavailable", reason: "keys" };
+  if (verdict.kind === "refused") return verdict;
+  if (verdict.kind === "unavailable") return { kind: "unavailable", reason: "keys" };
+  const { vendor } = visit;
+  const { accessToken } = tokens;
+  const claims = await completeClaims(deps, { vendor, metadata, accessToken, claims: verdict.claims });
+  return claims === null ? { kind: "refused", reason: "userinfo_subject" } : { kind: "identified", claims };
 }
 
-/** Adds what only the userinfo endpoint tells (OpenID Connect Core 1.0, section 5.3); a sign-in does not fail for want of it. */
+/**
+ * Adds what only the userinfo endpoint tells; a sign-in does not fail for want of it. `null` if it speaks of another user:
+ * then ID token and access token do not belong together (OpenID Connect Core 1.0, section 5.3.4).
+ */
 async function completeClaims(
   deps: AppDeps,
   known: { vendor: Visit["vendor"]; metadata: ServerMetadata; accessToken: string; claims: JsonObject },
-): Promise<JsonObject> {
+): Promise<JsonObject | null> {
   const { vendor, metadata: { userinfoEndpoint }, accessToken, claims } = known;
   const isTold = Object.keys(pickClaims(claims, vendor.claims)).some((name) => name !== "sub");
   if (isTold || userinfoEndpoint === null) return mergeClaims(claims, null);
@@ -217,7 +224,7 @@ async function completeClaims(
     url: userinfoEndpoint,
     init: { headers: { authorization: `Bearer ${accessToken}`, accept: "application/json" } },
   }, { timeoutMs: 5000, maxBytes: 65_536 });
-  const isUsable = answer.kind === "answered" && answer.status === 200 && answer.json?.sub === claims.sub;
-  if (!isUsable) deps.log({ level: "warn", event: "userinfo_unusable", vendor: vendor.id });
-  return mergeClaims(claims, isUsable ? answer.json : null);
+  const userinfo = answer.kind === "answered" && answer.status === 200 ? answer.json : null;
+  if (userinfo === null) deps.log({ level: "warn", event: "userinfo_unusable", vendor: vendor.id });
+  return userinfo === null || userinfo.sub === claims.sub ? mergeClaims(claims, userinfo) : null;
 }

@@ -8,7 +8,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { TRANSACTION_SECONDS } from "../../../lib/token_handler/transaction.ts";
+import type { JsonObject } from "../../../lib/encoding.ts";
 import { sendRequest } from "../../support/raw_http.ts";
+import { signJwt } from "../../support/signing_key.ts";
 import { PATHS, TRANSACTION_PREFIX } from "../names.ts";
 import { watch } from "../outcome.ts";
 import { reseal } from "../sealed.ts";
@@ -295,8 +297,9 @@ Deno.test("a callback is good once, and for ten minutes", async (t) => {
     });
     await t.step("not after 10 minutes", async () => {
       const alice = await createStage(world).begun("alice");
+      const cookie = `${TRANSACTION_PREFIX}${alice.state.slice(0, 8)}=${cookieOf(alice, "tx")}`;
       world.clock.advance(TRANSACTION_SECONDS);
-      await assertRefused(world, alice, { query: query(alice) });
+      await assertRefused(world, alice, { query: query(alice), cookie });
     });
     await t.step("but a second before", async () => {
       const alice = await createStage(world).begun("alice");
@@ -334,6 +337,33 @@ Deno.test("a login that began under other settings does not end", async (t) => {
       assertEquals(landing.url.href, `${ACME.publicUrl}/`);
     });
   });
+});
+
+Deno.test("a userinfo endpoint completes the claims of the user who has signed in, and of nobody else", async (t) => {
+  const answers: Readonly<Record<string, readonly [session: string, change: (good: JsonObject) => Response]>> = {
+    "the same user": ["alice", (good) => Response.json(good)],
+    "out of order": ["alice", () => new Response(null, { status: 500 })],
+    "HTML": ["alice", () => new Response("<html>")],
+    "another user": ["none", (good) => Response.json({ ...good, sub: "mallory" })],
+    "no user": ["none", ({ sub: _sub, ...others }) => Response.json(others)],
+    "a user in another case": ["none", (good) => Response.json({ ...good, sub: "Alice" })],
+    "several users": ["none", (good) => Response.json({ ...good, sub: ["alice"] })],
+  };
+  for (const [what, [session, change]] of Object.entries(answers)) {
+    await t.step(what, async () => {
+      await withWorld(async (world) => {
+        const { idp } = world;
+        idp.change.userinfo = change;
+        // Without these the ID token tells nothing about the user, and userinfo is asked.
+        idp.makeIdToken = ({ name: _name, email: _email, email_verified: _verified, ...claims }) =>
+          signJwt(idp.key, {}, claims);
+        const alice = await createStage(world).begun("alice");
+        const { status } = await ask(world, alice, { query: query(alice) });
+        assertEquals([status, await sessionOf(alice)], [session === "none" ? 401 : 302, session]);
+        assertEquals(idp.calls.userinfo, 1);
+      });
+    });
+  }
 });
 
 Deno.test("an error from the provider leads back with a code, and with nothing that an attacker wrote", async (t) => {

@@ -325,7 +325,8 @@ Deno.test("a key that is published in the wrong way verifies nothing", async (t)
       await withWorld(async (world) => {
         world.idp.change.jwks = async (good) => Response.json(await change((good.keys as JsonObject[])[0]!));
         const [status] = await signInWith(world, (claims) => signJwt(world.idp.key, {}, claims), "none");
-        assert([401, 503].includes(status), `${status}`);
+        // What is no key set may become one again; a key that is no good, or is known to everybody, will not.
+        assertEquals(status, ["no list", "an array", "nothing"].includes(what) ? 503 : 401);
       });
     });
   }
