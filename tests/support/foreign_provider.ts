@@ -134,7 +134,7 @@ async function configure({ client, redirectUri, postLogoutRedirectUri }: Foreign
       rpInitiatedLogout: {
         enabled: true,
         logoutSource(context: { body: string }, form: string): void {
-          context.body = `<!DOCTYPE html><title>Sign out</title>${form}
+          context.body = `<!DOCTYPE html><link rel="icon" href="data:,"><title>Sign out</title>${form}
             <button type="submit" form="op.logoutForm" name="logout" value="yes">Sign out</button>`;
         },
       },
