@@ -55,6 +55,8 @@ export interface MockIdp {
   audience: string;
   /** Life of access tokens in seconds. */
   accessTokenSeconds: number;
+  /** More claims of access tokens, which make them longer. */
+  accessTokenClaims: JsonObject;
   /** Whether PKCE is enforced. */
   requiresPkce: boolean;
   /** Users whose refresh tokens may come again, as in a replay window: they get the same answer again. */
@@ -96,6 +98,7 @@ export async function createMockIdp(options: MockIdpOptions): Promise<MockIdp> {
     user: "alice",
     audience: "https://upstream.test/",
     accessTokenSeconds: 3600,
+    accessTokenClaims: {},
     requiresPkce: true,
     replaying: new Set(),
     otherKeys: [],
@@ -195,6 +198,7 @@ export async function createMockIdp(options: MockIdpOptions): Promise<MockIdp> {
       jti: crypto.randomUUID(),
       scope,
       ...times,
+      ...idp.accessTokenClaims,
     });
     issued.accessTokens.push(accessToken);
     const refreshToken = draw(issued.refreshTokens);
