@@ -153,7 +153,9 @@ async function call(
     const headers = answerHeaders(answer.headers, {
       isPersonal: authorization !== null,
       passCookies: vendor.passCookies,
-      upstreamOrigin: new URL(upstream.target).origin,
+      target: upstream.target,
+      path: edge.path,
+      publicBase: visit.publicBase,
     });
     const body = NULL_BODY_STATUSES.has(answer.status) ? null : answer.body;
     return new Response(body, { status: answer.status, headers });

@@ -78,9 +78,10 @@ export interface UpstreamCredentials {
 /** The headers for an upstream call. */
 export function upstreamHeaders(request: Headers, credentials: UpstreamCredentials): [string, string][] {
   const headers: [string, string][] = [];
+  const named = namesInConnection(request);
   for (const name of PASSED_REQUEST_HEADERS) {
     const value = request.get(name);
-    if (value !== null) headers.push([name, value]);
+    if (value !== null && !named.includes(name)) headers.push([name, value]);
   }
   const { authorization, cookie, clientAddress, host, scheme } = credentials;
   if (authorization !== null) headers.push(["authorization", authorization]);
@@ -90,23 +91,31 @@ export function upstreamHeaders(request: Headers, credentials: UpstreamCredentia
   return headers;
 }
 
+/** Headers that are for the next hop only, by their own word (RFC 9110, section 7.6.1). */
+function namesInConnection(headers: Headers): readonly string[] {
+  const names = headers.get("connection")?.toLowerCase().split(",").map((name) => name.trim()) ?? [];
+  return names.filter((name) => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name));
+}
+
 /** What decides about an upstream's answer. */
 export interface AnswerOptions {
   /** Whether the call carried a token: such an answer is for one person. */
   readonly isPersonal: boolean;
   /** Names of cookies that the upstream may set. */
   readonly passCookies: readonly string[];
-  /** The upstream's own origin: an address there must not reach the browser. */
-  readonly upstreamOrigin: string;
+  /** Where the upstream's paths begin: an address there must not reach the browser as it is. */
+  readonly target: string;
+  /** The path that was called below it. */
+  readonly path: string;
+  /** Where the browser finds the same paths. */
+  readonly publicBase: string;
 }
 
 /** The headers of an upstream's answer as the browser gets them. */
 export function answerHeaders(upstream: Headers, options: AnswerOptions): Headers {
-  const { isPersonal, passCookies, upstreamOrigin } = options;
+  const { isPersonal, passCookies } = options;
   const headers = new Headers(upstream);
-  for (const name of upstream.get("connection")?.split(",") ?? []) {
-    if (/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name.trim())) headers.delete(name.trim());
-  }
+  for (const name of namesInConnection(upstream)) headers.delete(name);
   for (const name of DROPPED_RESPONSE_HEADERS) headers.delete(name);
   for (const cookie of upstream.getSetCookie()) {
     if (passCookies.includes(cookie.split("=", 1)[0]!.trim()) && !/;\s*domain\s*=/i.test(cookie)) {
@@ -115,10 +124,24 @@ export function answerHeaders(upstream: Headers, options: AnswerOptions): Header
   }
   const location = headers.get("location");
   if (location !== null) {
-    const url = URL.parse(location, upstreamOrigin);
-    if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) headers.delete("location");
-    else if (url.origin === upstreamOrigin) headers.set("location", url.pathname + url.search + url.hash);
+    const seen = translateLocation(location, options);
+    if (seen === null) headers.delete("location");
+    else headers.set("location", seen);
   }
   if (isPersonal && !headers.has("cache-control")) headers.set("cache-control", "private");
   return headers;
+}
+
+/**
+ * An address in an upstream's answer as the browser may have it: below the target it is one of ours, elsewhere it has to be
+ * `https`, so that inner names stay behind.
+ */
+function translateLocation(location: string, { target, path, publicBase }: AnswerOptions): string | null {
+  const url = URL.parse(location, `${target}${path}`);
+  if (url === null) return null;
+  const { origin, pathname } = new URL(target);
+  if (url.origin !== origin) return url.protocol === "https:" ? url.href : null;
+  const base = pathname.replace(/\/$/, "");
+  if (url.pathname !== base && !url.pathname.startsWith(`${base}/`)) return null;
+  return `${publicBase}${url.pathname.slice(base.length) || "/"}${url.search}${url.hash}`;
 }
