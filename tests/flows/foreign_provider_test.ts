@@ -97,15 +97,15 @@ async function answerAsApi(request: Request, issuer: string): Promise<Response> 
   return Response.json({ kind: "jwt", sub: payload.sub });
 }
 
-/** Begins a sign-in; a form's page is where it stops. */
-async function beginLogin(browser: TestBrowser, vendorId: string): Promise<Landing> {
-  const query = new URLSearchParams({ returnTo: "/", prompt: "consent" });
+/** Begins a sign-in; a form's page is where it stops. This provider gives refresh tokens only where it asks for consent. */
+async function beginLogin(browser: TestBrowser, vendorId: string, prompt = "consent"): Promise<Landing> {
+  const query = new URLSearchParams({ returnTo: "/", prompt });
   return await browser.navigate(`${APP}/auth/${vendorId}/login?${query}`, { from: `${APP}/` });
 }
 
-async function signIn(browser: TestBrowser, vendorId: string, login = "ada"): Promise<Landing> {
-  let landing = await beginLogin(browser, vendorId);
-  for (const form of [{ login }, {}]) {
+async function signIn(browser: TestBrowser, vendorId: string, prompt?: string): Promise<Landing> {
+  let landing = await beginLogin(browser, vendorId, prompt);
+  for (const form of [{ login: "ada" }, {}]) {
     if (landing.url.pathname.startsWith("/interaction/")) {
       landing = await browser.navigate(landing.url.href, { from: landing.url.href, form });
     }
@@ -192,11 +192,23 @@ Deno.test("a foreign provider that revokes the grant, since a used refresh token
   });
 });
 
-Deno.test("a foreign provider that is asked no for consent leads back to the page with its error", async () => {
+Deno.test("a foreign provider that gives no refresh token makes a session as long as the access token lives", async () => {
+  await withWorld(PUBLIC_CLIENT, async ({ clock, watch, newBrowser }) => {
+    const browser = newBrowser();
+    assertEquals((await signIn(browser, PUBLIC_CLIENT.id, "login")).url.href, `${APP}/`);
+    assertEquals(watch.tokens.refresh, []);
+    clock.advance(ACCESS_TOKEN_SECONDS - 1);
+    assertEquals(await whoAmI(browser), [200, { kind: "opaque", sub: "ada" }]);
+    clock.advance(1);
+    assertEquals((await whoAmI(browser))[0], 401);
+    assertEquals(watch.grants, ["authorization_code"]);
+  });
+});
+
+Deno.test("a foreign provider that may not ask leads back to the page with its error", async () => {
   await withWorld(PUBLIC_CLIENT, async ({ watch, newBrowser }) => {
     const browser = newBrowser();
-    const query = new URLSearchParams({ returnTo: "/", prompt: "none" });
-    const { url } = await browser.navigate(`${APP}/auth/${PUBLIC_CLIENT.id}/login?${query}`, { from: `${APP}/` });
+    const { url } = await beginLogin(browser, PUBLIC_CLIENT.id, "none");
     assertEquals(url.searchParams.get("error"), "login_required");
     assertEquals(url.origin + url.pathname, `${APP}/`);
     assertEquals(watch.grants, []);
