@@ -72,8 +72,6 @@ interface LoadedKey {
 
 interface Ring {
   readonly readAt: number;
-  /** When it was read for want of a key; `null` where it was read because of its age. */
-  readonly missedAt: number | null;
   readonly keys: ReadonlyMap<string, LoadedKey>;
 }
 
@@ -115,7 +113,7 @@ export function createVendorKeys(options: VendorKeysOptions): VendorKeys {
     return (key: VendorKeyRecord) => key.wrapped === former ? { ...key, wrapped } : null;
   }
 
-  async function load(vendorId: string, former: Ring | null, missedAt: number | null): Promise<Ring> {
+  async function load(vendorId: string, former: Ring | null): Promise<Ring> {
     const keys = new Map<string, LoadedKey>();
     for (const record of await store.list(vendorId)) {
       const { keyId, state, createdAt, lastUsedAt } = record;
@@ -125,21 +123,22 @@ export function createVendorKeys(options: VendorKeysOptions): VendorKeys {
         : known?.sealKey ?? await importSealKey(`${vendorId}.${keyId}`, await unwrap(record));
       keys.set(keyId, { keyId, state, createdAt, sealKey, lastUsedAt, seals: known?.seals ?? 0 });
     }
-    return { readAt: now(), missedAt, keys };
+    return { readAt: now(), keys };
   }
 
   /**
-   * The vendor's keys, at most a second old; one look serves everybody who asks meanwhile. A key that is wanted and not
-   * there may have been made by another process just now, which is worth one more look a second.
+   * The vendor's keys, at most a second old. A key that is wanted and not there may have been made by another process just
+   * now, so it is looked for again, however often somebody makes up key ids: a cookie that is refused by mistake would be
+   * cleared. One look at a time serves everybody who has asked before it began.
    */
   async function ringOf(vendorId: string, wanted?: string): Promise<Ring> {
     const known = rings.get(vendorId);
     const ring = await known?.catch(() => null) ?? null;
-    const isMissing = ring !== null && wanted !== undefined && !ring.keys.has(wanted) && ring.missedAt !== now();
-    if (ring !== null && ring.readAt + FRESH_SECONDS >= now() && !isMissing) return ring;
+    const isComplete = wanted === undefined || ring?.keys.has(wanted);
+    if (ring !== null && ring.readAt + FRESH_SECONDS >= now() && isComplete) return ring;
     const newer = rings.get(vendorId);
     if (newer !== undefined && newer !== known) return await newer;
-    const loading = load(vendorId, ring, isMissing ? now() : null);
+    const loading = load(vendorId, ring);
     rings.set(vendorId, loading);
     loading.catch(() => rings.delete(vendorId));
     return await loading;

@@ -115,7 +115,7 @@ Deno.test("what one process seals with a new key, another opens at once", async 
   assertEquals(await two.stateOf("acme", before), "open_only");
 });
 
-Deno.test("made-up key ids cost two looks at the store a second, not one each", async () => {
+Deno.test("another process's new keys are found although somebody makes up key ids all the time", async () => {
   const setting = createSetting();
   let looks = 0;
   const counting: Records = {
@@ -125,16 +125,20 @@ Deno.test("made-up key ids cost two looks at the store a second, not one each", 
       return setting.records.list(prefix, options);
     },
   };
-  const keys = await setting.start([MASTER], counting);
+  const [keys, other] = [await setting.start([MASTER], counting), await setting.start()];
   const sealed = await keys.seal("acme", "at", VALUE);
-  looks = 0;
   const header = (keyId: string) =>
     new TextEncoder().encode(`{"alg":"dir","enc":"A256GCM","kid":"acme.${keyId}","typ":"at"}`);
   const rest = sealed.slice(sealed.indexOf("."));
-  for (let i = 0; i < 100; i++) {
-    assertEquals(await keys.open("acme", "at", encodeBase64Url(header(`made-up-${i}`)) + rest), null);
+  for (let round = 0; round < 5; round++) {
+    looks = 0;
+    const flood = Array.from({ length: 100 }, (_, i) => encodeBase64Url(header(`made-up-${i}`)) + rest);
+    const opened = await Promise.all(flood.map((text) => keys.open("acme", "at", text)));
+    assertEquals(opened.filter((value) => value !== null), []);
+    assertEquals(looks, 1, "one look serves everybody who has asked");
+    await other.rotate("acme");
+    assertEquals(await keys.open("acme", "at", await other.seal("acme", "at", VALUE)), VALUE);
   }
-  assert(looks <= 2, `${looks} looks`);
   assertEquals(await keys.open("acme", "at", sealed), VALUE);
 });
 
