@@ -88,11 +88,20 @@ export function createApp(deps: AppDeps): App {
   });
   for (const base of ["/management", "/management/v1"]) {
     const settings = `${base}/vendors/:vendorId/token-handler` as const;
-    own.on(["GET", "PUT", "DELETE"], settings, (c) => {
-      return handleTokenHandlerSettings(deps, c.env.edge, c.req.param("vendorId"));
+    own.all(settings, (c) => {
+      const { edge } = c.env;
+      return onlyFor(edge, ["GET", "HEAD", "PUT", "DELETE"], () => {
+        return handleTokenHandlerSettings(deps, edge, c.req.param("vendorId"));
+      });
     });
-    own.on(["GET", "POST"], `${settings}/keys`, (c) => handleKeys(deps, c.env.edge, c.req.param("vendorId")));
-    own.on("DELETE", `${settings}/keys/:keyId`, (c) => handleKey(deps, c.env.edge, c.req.param()));
+    own.all(`${settings}/keys`, (c) => {
+      const { edge } = c.env;
+      return onlyFor(edge, ["GET", "HEAD", "POST"], () => handleKeys(deps, edge, c.req.param("vendorId")));
+    });
+    own.all(`${settings}/keys/:keyId`, (c) => {
+      const { edge } = c.env;
+      return onlyFor(edge, ["DELETE"], () => handleKey(deps, edge, c.req.param()));
+    });
   }
   own.notFound((c) => respondProblem(c.env.edge.request, "not_found", { requestId: c.env.edge.requestId }));
   own.onError((error) => {
@@ -133,6 +142,13 @@ function routePath(path: string): string {
 async function findNamedVendor(deps: AppDeps, edge: Edge, vendorId: string): Promise<Visit | null> {
   const vendor = isVendorId(vendorId) ? await deps.vendors.find(vendorId) : null;
   return vendor === null ? null : await openVisit(deps, edge, vendor);
+}
+
+/** Answers only the methods that a path takes. Hono would hand `HEAD` to whoever takes `GET`. */
+async function onlyFor(edge: Edge, methods: readonly string[], handle: () => Promise<Response>): Promise<Response> {
+  if (methods.includes(edge.method)) return await handle();
+  const headers = { allow: methods.join(", ") };
+  return await respondProblem(edge.request, "method_refused", { requestId: edge.requestId, headers });
 }
 
 /** Opens the visit and answers it, with CORS headers on whatever comes out. */

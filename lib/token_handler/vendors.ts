@@ -47,8 +47,17 @@ export interface VendorChange {
   readonly clientSecret: string | null;
 }
 
+/** How a change is saved. */
+export interface VendorSaveOptions {
+  /** Saves only over this version. */
+  readonly expectedVersion?: string;
+  /** Says what would come of it, and saves nothing. */
+  readonly dryRun?: boolean;
+}
+
 /** What came of a change. */
 export type VendorChangeOutcome =
+  | { readonly kind: "would_save" }
   | { readonly kind: "saved"; readonly created: boolean; readonly record: VendorRecord; readonly version: string }
   | { readonly kind: "conflict" }
   | { readonly kind: "secret_missing" }
@@ -63,8 +72,8 @@ export interface VendorDirectory {
   findByHost(host: string): Promise<Vendor | null>;
   /** Reads what is stored about a vendor. */
   read(vendorId: string): Promise<{ readonly record: VendorRecord; readonly version: string } | null>;
-  /** Changes or creates a vendor; with `expectedVersion` only if that is the present one. */
-  save(vendorId: string, change: VendorChange, expectedVersion?: string): Promise<VendorChangeOutcome>;
+  /** Changes or creates a vendor. */
+  save(vendorId: string, change: VendorChange, options?: VendorSaveOptions): Promise<VendorChangeOutcome>;
   /** Removes a vendor. */
   remove(vendorId: string): Promise<void>;
 }
@@ -170,7 +179,7 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
       return stored === null ? null : { record: stored.value, version: stored.version };
     },
 
-    async save(vendorId: string, change: VendorChange, expectedVersion?: string): Promise<VendorChangeOutcome> {
+    async save(vendorId, change, { expectedVersion, dryRun = false } = {}): Promise<VendorChangeOutcome> {
       const stored = await store.find(vendorId);
       if (expectedVersion !== undefined && stored?.version !== expectedVersion) return { kind: "version_differs" };
       const { settings, clientSecret } = change;
@@ -181,6 +190,11 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
         ? await sealSecret(vendorId, clientSecret)
         : stored?.value.sealedClientSecret ?? null;
       if (!isPublic && sealedClientSecret === null) return { kind: "secret_missing" };
+      if (dryRun) {
+        const owners = await Promise.all(settings.hosts.map((host) => store.findIdByHost(host)));
+        const taken = owners.findIndex((owner) => owner !== null && owner !== vendorId);
+        return taken < 0 ? { kind: "would_save" } : { kind: "host_taken", host: settings.hosts[taken]! };
+      }
       const record: VendorRecord = {
         id: vendorId,
         settings,

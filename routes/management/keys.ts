@@ -15,7 +15,7 @@ import { respondJson, respondProblem } from "../shared/respond.ts";
 export async function handleKeys(deps: AppDeps, edge: Edge, vendorId: string): Promise<Response> {
   const refusal = await refuse(deps, edge, vendorId);
   if (refusal !== null) return refusal;
-  if (edge.method === "GET") return respondJson((await deps.keys.list(vendorId)).map(describe));
+  if (edge.method !== "POST") return respondJson((await deps.keys.list(vendorId)).map(describe));
   const keyId = await deps.keys.rotate(vendorId);
   deps.log({ level: "info", event: "key_rotated", vendor: vendorId, keyId, requestId: edge.requestId });
   const made = (await deps.keys.list(vendorId)).find((key) => key.keyId === keyId);
@@ -40,7 +40,7 @@ export async function handleKey(
 async function refuse(deps: AppDeps, edge: Edge, vendorId: string): Promise<Response | null> {
   const manager = await readManager(deps, edge);
   if (manager instanceof Response) return manager;
-  const scope = edge.method === "GET" ? "read:vendors" : "write:keys";
+  const scope = edge.method === "GET" || edge.method === "HEAD" ? "read:vendors" : "write:keys";
   const refusal = await refuseUnlessAllowed(edge, manager, { scope, vendorId });
   if (refusal !== null) return refusal;
   if (await deps.vendors.read(vendorId) !== null) return null;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { readUtf8 } from "../../lib/encoding.ts";
+import { readJsonObject, readUtf8 } from "../../lib/encoding.ts";
 import { readBytes } from "../../lib/outbound.ts";
 import type { VendorRecord } from "../../lib/store/mod.ts";
 import { isVendorId, readVendorSettings, type SettingsFault } from "../../lib/vendor/mod.ts";
@@ -20,17 +20,17 @@ const MAX_BODY_BYTES = 65_536;
 export async function handleTokenHandlerSettings(deps: AppDeps, edge: Edge, vendorId: string): Promise<Response> {
   const manager = await readManager(deps, edge);
   if (manager instanceof Response) return manager;
-  const scope = edge.method === "GET" ? "read:vendors" : "write:vendors";
+  const scope = edge.method === "GET" || edge.method === "HEAD" ? "read:vendors" : "write:vendors";
   const refusal = await refuseUnlessAllowed(edge, manager, { scope, vendorId });
   if (refusal !== null) return refusal;
   if (!isVendorId(vendorId)) return await respondFaults(edge, [VENDOR_ID_FAULT]);
   switch (edge.method) {
-    case "GET":
-      return await read(deps, edge, vendorId);
     case "PUT":
       return await save(deps, edge, vendorId);
-    default:
+    case "DELETE":
       return await remove(deps, edge, vendorId);
+    default:
+      return await read(deps, edge, vendorId);
   }
 }
 
@@ -56,17 +56,17 @@ async function save(deps: AppDeps, edge: Edge, vendorId: string): Promise<Respon
   if (!/^application\/json(?:;|$)/i.test(type)) return await refuse("content_type_refused");
   const body = await readBytes(request, MAX_BODY_BYTES);
   if (body === null) return await refuse("body_too_large");
-  const reading = readVendorSettings(parse(readUtf8(body)), { insecureAllowLoopback: deps.insecureAllowLoopback });
+  const { insecureAllowLoopback } = deps;
+  const reading = readVendorSettings(readJsonObject(readUtf8(body) ?? ""), { insecureAllowLoopback });
   if (reading.kind === "refused") return await respondFaults(edge, reading.faults);
 
-  const expected = readIfMatch(request.headers.get("if-match"));
-  const stored = await deps.vendors.read(vendorId);
-  if (expected !== undefined && stored?.version !== expected) return await refuse("precondition_failed");
-  if (new URLSearchParams(edge.search).get("dryRun") === "true") {
-    return respondJson({ dryRun: true, vendorId, ...reading.settings });
-  }
-  const outcome = await deps.vendors.save(vendorId, reading, expected);
+  const precondition = await readPrecondition(deps, edge, vendorId);
+  if (precondition === null) return await refuse("precondition_failed");
+  const dryRun = new URLSearchParams(edge.search).get("dryRun") === "true";
+  const outcome = await deps.vendors.save(vendorId, reading, { ...precondition, dryRun });
   switch (outcome.kind) {
+    case "would_save":
+      return respondJson({ dryRun, vendorId, ...reading.settings });
     case "saved": {
       deps.log({ level: "info", event: "vendor_saved", vendor: vendorId, requestId });
       return await respondSettings(deps, edge, { ...outcome, status: outcome.created ? 201 : 200 });
@@ -79,26 +79,32 @@ async function save(deps: AppDeps, edge: Edge, vendorId: string): Promise<Respon
     case "version_differs":
       return await refuse("precondition_failed");
     case "conflict":
-    case "host_taken":
       return await refuse("conflict");
+    case "host_taken": {
+      const pointer = `/hosts/${reading.settings.hosts.indexOf(outcome.host)}`;
+      const errors = [{ pointer, detail: "Another vendor uses this host" }];
+      return await respondProblem(request, "conflict", { requestId, members: { errors } });
+    }
   }
 }
 
-function parse(text: string | null): unknown {
-  try {
-    return JSON.parse(text ?? "");
-  } catch {
-    return undefined;
-  }
-}
-
-/** The version in `If-Match`; `undefined` where the caller does not mind. A list or weak tag never matches. */
-function readIfMatch(header: string | null): string | undefined {
-  if (header === null || header.trim() === "*") return undefined;
-  return /^"([^"]*)"$/.exec(header.trim())?.[1] ?? "";
+/** The version that `If-Match` wants, if any; `null` if it is not the present one. A list or weak tag never is. */
+async function readPrecondition(
+  deps: AppDeps,
+  edge: Edge,
+  vendorId: string,
+): Promise<{ readonly expectedVersion?: string } | null> {
+  const header = edge.request.headers.get("if-match")?.trim();
+  if (header === undefined) return {};
+  const stored = await deps.vendors.read(vendorId);
+  if (stored === null || (header !== "*" && header !== `"${stored.version}"`)) return null;
+  return { expectedVersion: stored.version };
 }
 
 async function remove(deps: AppDeps, edge: Edge, vendorId: string): Promise<Response> {
+  if (await readPrecondition(deps, edge, vendorId) === null) {
+    return await respondProblem(edge.request, "precondition_failed", { requestId: edge.requestId });
+  }
   await deps.vendors.remove(vendorId);
   await deps.keys.removeAll(vendorId);
   deps.log({ level: "info", event: "vendor_removed", vendor: vendorId, requestId: edge.requestId });

@@ -180,13 +180,28 @@ Deno.test("saving tells whether a vendor is new, and when it changed", async () 
 
 Deno.test("saving over an expected version needs exactly that one", async () => {
   const vendors = await createSetting().start();
-  assertEquals(await vendors.save("acme", changeOf(), "1"), { kind: "version_differs" });
+  assertEquals(await vendors.save("acme", changeOf(), { expectedVersion: "1" }), { kind: "version_differs" });
   assertEquals(await vendors.read("acme"), null);
   const first = await vendors.save("acme", changeOf());
   assert(first.kind === "saved");
-  assertEquals(await vendors.save("acme", changeOf(), ""), { kind: "version_differs" });
-  assertEquals((await vendors.save("acme", changeOf(), first.version)).kind, "saved");
-  assertEquals(await vendors.save("acme", changeOf(), first.version), { kind: "version_differs" });
+  assertEquals(await vendors.save("acme", changeOf(), { expectedVersion: "" }), { kind: "version_differs" });
+  assertEquals((await vendors.save("acme", changeOf(), { expectedVersion: first.version })).kind, "saved");
+  assertEquals(await vendors.save("acme", changeOf(), { expectedVersion: first.version }), { kind: "version_differs" });
+});
+
+Deno.test("a dry run finds what would stand in the way, and saves nothing", async () => {
+  const vendors = await createSetting().start();
+  await vendors.save("acme", changeOf({ hosts: ["api.acme.test"] }));
+  const dry = (members: Record<string, unknown>) => vendors.save("globex", changeOf(members), { dryRun: true });
+  assertEquals(await dry({ hosts: ["api.globex.test"] }), { kind: "would_save" });
+  assertEquals(await dry({ hosts: ["api.globex.test", "api.acme.test"] }), {
+    kind: "host_taken",
+    host: "api.acme.test",
+  });
+  assertEquals(await dry({ clientAuthMethod: "client_secret_post" }), { kind: "secret_missing" });
+  assertEquals(await vendors.read("globex"), null);
+  const own = await vendors.save("acme", changeOf({ hosts: ["api.acme.test"] }), { dryRun: true });
+  assertEquals(own, { kind: "would_save" });
 });
 
 Deno.test("of several who save at once some are told of a conflict, and none of a success that was none", async () => {
@@ -202,7 +217,7 @@ Deno.test("of several who save at once some are told of a conflict, and none of 
 });
 
 Deno.test("a vendor is found by its hosts, or for being the only one and bound to none", async () => {
-  const vendors = await createSetting().start();
+  const vendors = await createSetting().start({ defaults: { ...DEFAULTS, publicUrl: null } });
   assertEquals(await vendors.findByHost("api.acme.test"), null);
   await vendors.save("acme", changeOf());
   assertEquals((await vendors.findByHost("anything.test"))?.id, "acme");
@@ -265,7 +280,7 @@ Deno.test("a look that failed is not remembered", async () => {
     ...records,
     find: (key) => isAway ? Promise.reject(new StoreUnavailableError("read a record")) : records.find(key),
   };
-  const vendors = await start({ records: unreliable });
+  const vendors = await start({ records: unreliable, defaults: { ...DEFAULTS, publicUrl: null } });
   await assertRejects(() => vendors.find("acme"), StoreUnavailableError);
   await assertRejects(() => vendors.findByHost("api.acme.test"), StoreUnavailableError);
   isAway = false;
