@@ -34,8 +34,9 @@ const ES256K_KID = "idp-es256k";
 
 /** Public keys that the provider publishes besides the one that signs: for encryption, and of a kind that we do not take. */
 export async function otherPublishedKeys(): Promise<JsonObject[]> {
-  const { publicJwk } = await rsaKey("idp-enc");
-  return [{ ...publicJwk, use: "enc", alg: "RSA-OAEP-256" }, secp256k1Jwk(ES256K_KID)];
+  const { kty, n, e, kid } = (await rsaKey("idp-enc")).publicJwk;
+  // No `alg`, so that `use` alone says what it is for.
+  return [{ kty, n, e, kid, use: "enc" }, secp256k1Jwk(ES256K_KID)];
 }
 
 /** Makes a token. */

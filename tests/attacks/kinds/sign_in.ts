@@ -58,7 +58,9 @@ async function prepareIdToken({ world }: Stage, given: TokenCase, times: number)
   // An unknown word has to fail here: inside the provider it would look like an outage.
   await makeToken(world, given, { header: {}, claims: {} });
   const { publicJwk } = await rsaKey("attacker");
-  const published = given.published === true ? [{ ...publicJwk, kid: idp.key.kid }] : [];
+  // In front of the right one, where a careless reader takes the first that fits.
+  const publishBoth = (good: JsonObject) =>
+    Response.json({ keys: [{ ...publicJwk, kid: idp.key.kid }, ...good.keys as JsonObject[]] });
   clock.advance(given.published === true ? KEYS_SECONDS : COOLDOWN_SECONDS);
   const people = await Promise.all(
     Array.from(
@@ -69,7 +71,8 @@ async function prepareIdToken({ world }: Stage, given: TokenCase, times: number)
   return async () => {
     let making = 0;
     const restore = changeIdp(idp, {
-      otherKeys: [...await otherPublishedKeys(), ...published],
+      otherKeys: await otherPublishedKeys(),
+      change: given.published === true ? { jwks: publishBoth } : {},
       makeIdToken: async (claims) => {
         const begun = performance.now();
         const made = await makeToken(world, given, { header: {}, claims });
@@ -78,7 +81,9 @@ async function prepareIdToken({ world }: Stage, given: TokenCase, times: number)
       },
     });
     try {
-      const answers = await Promise.all(people.map(openCallback));
+      // One after another: calls at once would share a fetch of keys anyway.
+      const answers: Answer[] = [];
+      for (const person of people) answers.push(await openCallback(person));
       return { answers, caller: people[0]!, uncountedMilliseconds: making };
     } finally {
       restore();
