@@ -123,13 +123,23 @@ function writeHeader(kid: string, purpose: string): string {
   return encodeBase64Url(encodeUtf8(JSON.stringify({ alg: "dir", enc: "A256GCM", kid, typ: purpose })));
 }
 
+/** Headers that were found good: there are as many as keys and purposes, and every request brings one of them. */
+const knownHeaders = new Map<string, { readonly kid: string; readonly purpose: string }>();
+const MAX_KNOWN_HEADERS = 1000;
+
 function readHeader(segment: string): { readonly kid: string; readonly purpose: string } | null {
   if (segment.length > MAX_HEADER_LENGTH) return null;
+  const known = knownHeaders.get(segment);
+  if (known !== undefined) return known;
   const bytes = readBase64Url(segment);
   const header = readJsonObject((bytes && readUtf8(bytes)) ?? "");
   if (header === null) return null;
   const { kid, typ } = header;
   if (typeof kid !== "string" || !KID_REGEXP.test(kid)) return null;
   if (typeof typ !== "string" || !PURPOSE_REGEXP.test(typ)) return null;
-  return writeHeader(kid, typ) === segment ? { kid, purpose: typ } : null;
+  if (writeHeader(kid, typ) !== segment) return null;
+  if (knownHeaders.size >= MAX_KNOWN_HEADERS) knownHeaders.clear();
+  const named = { kid, purpose: typ };
+  knownHeaders.set(writeHeader(kid, typ), named);
+  return named;
 }

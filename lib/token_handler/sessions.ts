@@ -6,7 +6,8 @@
  */
 
 import { type Clock, systemClock } from "../clock.ts";
-import type { JsonObject } from "../encoding.ts";
+import { type BoundedCache, createBoundedCache } from "../bounded_cache.ts";
+import { encodeUtf8, type JsonObject, readUtf8 } from "../encoding.ts";
 import { drawToken, type Random, systemRandom } from "../random.ts";
 import type { EndedName, EndReason, KeyState, LeaseStore, SessionRecord, SessionStore, Stored } from "../store/mod.ts";
 import { systemWait, type Wait, within } from "../waiting.ts";
@@ -14,6 +15,7 @@ import type { RefreshCalls } from "./refresh.ts";
 import { createRefreshTurn, type WorkDone } from "./refresh_turn.ts";
 import { decideCookies, decideFreshness, decideSession, type Presented } from "./session.ts";
 import { openContent, sealContent, type SessionContent } from "./session_content.ts";
+import { createSessionReader, type SessionSnapshot } from "./session_reader.ts";
 import {
   type AccessTicket,
   readAccessTicket,
@@ -41,6 +43,9 @@ const COOL_SPREAD = 3;
 
 /** Longest wish of a token service (`Retry-After`) that is honoured. */
 const MAX_COOL_SECONDS = 30;
+
+/** Bytes that opened cookies and sessions may take in memory. */
+const CACHE_BYTES = 64 * 1024 * 1024;
 
 /** Seconds for which the end of a user's sessions is remembered: the longest life of a session. */
 const MARK_SECONDS = 30 * 86_400;
@@ -145,6 +150,26 @@ export interface SessionsOptions {
   readonly wait?: Wait;
   /** Milliseconds that a caller waits for a refresh; 5,000 by default. */
   readonly patienceMs?: number;
+  /** Bytes that opened cookies and sessions may take in memory; 64 MiB by default. */
+  readonly cacheBytes?: number;
+}
+
+/** What is known of a living session before the cookies are looked at. */
+type KnownSession = Pick<LiveSession, "record" | "version" | "content">;
+
+/** A ticket, and the vendor it was sealed for. */
+interface Owned<Ticket> {
+  readonly vendorId: string;
+  readonly ticket: Ticket;
+}
+
+/** Values for both cookies. */
+type NewCookies = { readonly [Name in keyof CookieValues]: string };
+
+/** How one of the two cookies is read and remembered. */
+interface CookieKind<Ticket> {
+  readonly opened: BoundedCache<Owned<Ticket>>;
+  readonly read: (content: JsonObject) => Ticket | null;
 }
 
 /** A sealed cookie value, opened. */
@@ -160,47 +185,63 @@ interface Opened<Ticket> {
  * @returns The sessions.
  */
 export function createSessions(options: SessionsOptions): Sessions {
-  const { store, leases, keys, calls, background = () => {}, patienceMs = PATIENCE_MS } = options;
-  const { now = systemClock, random = systemRandom, wait = systemWait } = options;
+  const { leases, keys, calls, background = () => {}, patienceMs = PATIENCE_MS } = options;
+  const { now = systemClock, random = systemRandom, wait = systemWait, cacheBytes = CACHE_BYTES } = options;
+  const reader = createSessionReader(options.store, keys, cacheBytes / 2);
+  const { store } = reader;
+  const openedAt = createBoundedCache<Owned<AccessTicket>>(cacheBytes / 4);
+  const openedRt = createBoundedCache<Owned<RefreshTicket>>(cacheBytes / 4);
   const takeTurn = createRefreshTurn({ leases, now, random, wait });
   const refreshes = new Map<string, Promise<Readiness>>();
 
+  /** Opens a cookie, or remembers what was in it: a sealed text never changes its meaning, only its key's state does. */
   async function openCookie<Ticket>(
     vendorId: string,
     sealed: { readonly purpose: string; readonly text: string | null },
-    read: (content: JsonObject) => Ticket | null,
+    { opened, read }: CookieKind<Ticket>,
   ): Promise<Opened<Ticket>> {
     const { purpose, text } = sealed;
     if (text === null) return { presented: { kind: "absent" }, keyState: null };
+    const keyState = await keys.stateOf(vendorId, text);
+    const known = opened.get(text);
+    if (known !== undefined && known.vendorId === vendorId && keyState !== null && keyState !== "retired") {
+      return { presented: { kind: "good", ticket: known.ticket }, keyState };
+    }
     const content = await keys.open(vendorId, purpose, text);
     const ticket = content === null ? null : read(content);
-    const keyState = await keys.stateOf(vendorId, text);
-    return { presented: ticket === null ? { kind: "bad" } : { kind: "good", ticket }, keyState };
+    if (ticket === null) return { presented: { kind: "bad" }, keyState };
+    opened.set(copyOf(text), { vendorId, ticket }, 4 * text.length);
+    return { presented: { kind: "good", ticket }, keyState };
   }
 
-  /** Seals a pair into cookies; where one of them grows too large, or the vendor wants it so, the record keeps the pair. */
-  async function sealPair(
+  /** Decides how a new pair travels: in the cookies, or, where it is too large or the vendor wants it so, not at all. */
+  async function sealNewPair(
     vendor: Vendor,
     session: { readonly id: string; readonly generation: number },
     pair: TokenPair,
-  ): Promise<{ readonly cookies: { readonly at: string; readonly rt: string }; readonly isKept: boolean }> {
-    const ticket = { sessionId: session.id, generation: session.generation };
-    const at: AccessTicket = { ...ticket, accessToken: pair.accessToken, expiresAt: pair.expiresAt };
-    const rt: RefreshTicket = { ...ticket, refreshToken: pair.refreshToken };
+  ): Promise<{ readonly cookies: NewCookies; readonly isKept: boolean }> {
     if (vendor.tokenStore === "cookie") {
-      const cookies = await sealTickets(vendor.id, at, rt);
+      const cookies = await sealPair(vendor, session, { pair, isKept: false });
       if (cookies.at.length <= MAX_COOKIE_VALUE && cookies.rt.length <= MAX_COOKIE_VALUE) {
         return { cookies, isKept: false };
       }
     }
-    const handles = await sealTickets(vendor.id, { ...at, accessToken: null }, { ...rt, refreshToken: null });
-    return { cookies: handles, isKept: true };
+    return { cookies: await sealPair(vendor, session, { pair, isKept: true }), isKept: true };
   }
 
-  async function sealTickets(vendorId: string, at: AccessTicket, rt: RefreshTicket) {
+  /** Seals the cookies of a pair: with the tokens, or as handles where the record keeps them. */
+  async function sealPair(
+    vendor: Vendor,
+    { id: sessionId, generation }: { readonly id: string; readonly generation: number },
+    { pair, isKept }: { readonly pair: TokenPair; readonly isKept: boolean },
+  ): Promise<NewCookies> {
+    const { accessToken, expiresAt, refreshToken } = pair;
+    const ticket = { sessionId, generation };
+    const at: AccessTicket = { ...ticket, accessToken: isKept ? null : accessToken, expiresAt };
+    const rt: RefreshTicket = { ...ticket, refreshToken: isKept ? null : refreshToken };
     return {
-      at: await keys.seal(vendorId, "at", writeAccessTicket(at)),
-      rt: await keys.seal(vendorId, "rt", writeRefreshTicket(rt)),
+      at: await keys.seal(vendor.id, "at", writeAccessTicket(at)),
+      rt: await keys.seal(vendor.id, "rt", writeRefreshTicket(rt)),
     };
   }
 
@@ -208,21 +249,20 @@ export function createSessions(options: SessionsOptions): Sessions {
     return await store.end(vendorId, sessionId, { at: now(), reason });
   }
 
-  /** Reads a living session, or why it does not live. */
-  async function readSession(
+  /** Says whether a session lives, and ends it where its time has come. */
+  async function judge(
     vendor: Vendor,
-    stored: Stored<SessionRecord> | null,
+    snapshot: SessionSnapshot | null,
   ): Promise<
     | { readonly kind: "ended"; readonly reason: EndReason }
-    | { readonly kind: "read"; readonly content: SessionContent; readonly touch: boolean }
+    | { readonly kind: "alive"; readonly live: KnownSession; readonly touch: boolean }
   > {
-    if (stored === null) return { kind: "ended", reason: "absolute" };
-    const { value: record } = stored;
+    if (snapshot === null) return { kind: "ended", reason: "absolute" };
+    const { stored: { value: record, version }, content } = snapshot;
     const outcome = decideSession(record, { now: now(), idleSeconds: vendor.sessionIdleSeconds });
     if (outcome.kind === "over") await end(vendor.id, record.id, outcome.reason);
     if (outcome.kind !== "alive") return { kind: "ended", reason: outcome.reason };
-    const content = await openContent(keys, record, record.sealed);
-    if (content !== null) return { kind: "read", content, touch: outcome.touch };
+    if (content !== null) return { kind: "alive", live: { record, version, content }, touch: outcome.touch };
     await end(vendor.id, record.id, "key_retired");
     return { kind: "ended", reason: "key_retired" };
   }
@@ -232,9 +272,9 @@ export function createSessions(options: SessionsOptions): Sessions {
    * write in between is as good; the next request will do it.
    */
   async function note(
-    live: Pick<LiveSession, "record" | "version" | "content">,
+    live: KnownSession,
     notes: { readonly touch: boolean; readonly isReceipt: boolean; readonly reseal: boolean },
-  ): Promise<Pick<LiveSession, "record" | "version" | "content">> {
+  ): Promise<KnownSession> {
     const { record, version } = live;
     const { touch, isReceipt, reseal } = notes;
     if (!touch && !isReceipt && !reseal) return live;
@@ -248,19 +288,12 @@ export function createSessions(options: SessionsOptions): Sessions {
 
   /** The generation that follows, as far as somebody has made it; `null` while the session is still at this one. */
   async function findSuccessor(vendor: Vendor, session: LiveSession): Promise<Readiness | null> {
-    const stored = await store.find(vendor.id, session.record.id);
-    const read = await readSession(vendor, stored);
-    if (read.kind === "ended") return read;
-    const record = stored!.value;
-    if (record.generation === session.record.generation) return null;
-    const pair = read.content.tokens;
-    return pair === null ? null : await readyWith(vendor, record, pair);
-  }
-
-  async function readyWith(vendor: Vendor, record: SessionRecord, pair: TokenPair): Promise<Readiness> {
-    const { cookies, isKept } = await sealPair(vendor, record, pair);
-    const { accessToken, expiresAt } = pair;
-    return { kind: "ready", accessToken, expiresAt, cookies: isKept ? { ...cookies, rt: null } : cookies };
+    const judged = await judge(vendor, await reader.findNow(vendor.id, session.record.id));
+    if (judged.kind === "ended") return judged;
+    const { record, content: { tokens: pair, isKept } } = judged.live;
+    if (record.generation === session.record.generation || pair === null) return null;
+    const cookies = await sealPair(vendor, record, { pair, isKept });
+    return readyWith(pair, isKept === session.content.isKept ? renewedBy(cookies, isKept) : cookies);
   }
 
   async function refresh(vendor: Vendor, session: LiveSession, refreshToken: string): Promise<Readiness> {
@@ -306,14 +339,14 @@ export function createSessions(options: SessionsOptions): Sessions {
   ): Promise<Readiness> {
     const { tokens, idToken } = answer;
     const next = { ...session.record, generation: session.record.generation + 1, refreshedAt: now() };
-    const { isKept } = await sealPair(vendor, next, tokens);
+    const { cookies, isKept } = await sealNewPair(vendor, next, tokens);
     let stored: Stored<SessionRecord> | null = { key: [], value: session.record, version: session.version };
     let content: SessionContent | null = session.content;
     while (stored !== null && stored.value.ended === null && content !== null) {
       const sealed = await sealContent(keys, next, { ...content, idToken: idToken ?? content.idToken, tokens, isKept });
       const { generation, refreshedAt } = next;
       if (await store.save({ ...stored.value, generation, refreshedAt, sealed }, stored.version)) {
-        return await readyWith(vendor, next, tokens);
+        return readyWith(tokens, isKept === session.content.isKept ? renewedBy(cookies, isKept) : cookies);
       }
       stored = await store.find(vendor.id, next.id);
       content = stored === null ? null : await openContent(keys, next, stored.value.sealed);
@@ -341,7 +374,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     async start(vendor: Vendor, signIn: SignIn): Promise<CookieValues | null> {
       const { tokens, claims, idToken, appState, device, begunAt } = signIn;
       const id = drawToken(random);
-      const { cookies, isKept } = await sealPair(vendor, { id, generation: 1 }, tokens);
+      const { cookies, isKept } = await sealNewPair(vendor, { id, generation: 1 }, tokens);
       const name = { vendorId: vendor.id, id };
       const content = { claims, idToken, appState, tokens: isKept ? tokens : null, isKept };
       const subject = String(claims.sub);
@@ -370,28 +403,39 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
 
     async recognise(vendor, cookies, { touch = true } = {}): Promise<Recognition> {
-      const at = await openCookie(vendor.id, { purpose: "at", text: cookies.at }, readAccessTicket);
-      const rt = await openCookie(vendor.id, { purpose: "rt", text: cookies.rt }, readRefreshTicket);
+      const at = await openCookie(vendor.id, { purpose: "at", text: cookies.at }, {
+        opened: openedAt,
+        read: readAccessTicket,
+      });
+      const rt = await openCookie(vendor.id, { purpose: "rt", text: cookies.rt }, {
+        opened: openedRt,
+        read: readRefreshTicket,
+      });
       if (rt.keyState === "retired") return { kind: "ended", reason: "key_retired" };
       const outcome = decideCookies({ at: at.presented, rt: rt.presented });
       if (outcome.kind === "anonymous" || outcome.kind === "refused") return outcome;
-      const sessionId = outcome.kind === "alone" ? outcome.at.sessionId : outcome.sessionId;
-      const stored = await store.find(vendor.id, sessionId);
-      const read = await readSession(vendor, stored);
-      if (read.kind === "ended") return read;
-      const live = { record: stored!.value, version: stored!.version, content: read.content };
-      if (outcome.kind === "alone") {
-        return { kind: "alone", session: { ...live, tokens: tokensOf(live, outcome.at, null) ?? {}, renew: "none" } };
+      const tickets = outcome.kind === "alone" ? { at: outcome.at, rt: null } : outcome;
+      const { sessionId } = tickets.rt ?? tickets.at!;
+      let judged = await judge(vendor, await reader.find(vendor.id, sessionId));
+      if (judged.kind === "ended") return judged;
+      let tokens = tokensOf(judged.live, tickets);
+      if (tokens === null) {
+        // What is remembered here may be older than what the browser got from another process.
+        judged = await judge(vendor, await reader.findNow(vendor.id, sessionId));
+        if (judged.kind === "ended") return judged;
+        tokens = tokensOf(judged.live, tickets);
       }
-
-      const tokens = tokensOf(live, outcome.at, outcome.rt);
+      const { live } = judged;
+      if (outcome.kind === "alone") {
+        return { kind: "alone", session: { ...live, tokens: tokens ?? {}, renew: "none" } };
+      }
       if (tokens === null) return { kind: "refused", bad: ["at", "rt"] };
       const { generation, refreshedAt } = live.record;
       const { isKept } = live.content;
       const isNewest = outcome.at?.generation === generation && (isKept || outcome.rt.generation === generation);
       const reseal = at.keyState === "open_only" || rt.keyState === "open_only";
       const isReceipt = isNewest && !isKept && live.content.tokens !== null && refreshedAt + GRACE_SECONDS <= now();
-      const noted = await note(live, { touch: read.touch && touch, isReceipt, reseal });
+      const noted = await note(live, { touch: judged.touch && touch, isReceipt, reseal });
       const renewal = isKept && rt.keyState !== "open_only" ? "at" : "both";
       return { kind: "alive", session: { ...noted, tokens, renew: isNewest && !reseal ? "none" : renewal } };
     },
@@ -403,13 +447,9 @@ export function createSessions(options: SessionsOptions): Sessions {
       const present = async (): Promise<Readiness | null> => {
         if (!isUsable || freshness === "dead" || force) return null;
         if (session.renew === "none") return { kind: "ready", accessToken, expiresAt, cookies: null };
-        const { cookies } = await sealPair(vendor, session.record, { accessToken, expiresAt, refreshToken });
-        return {
-          kind: "ready",
-          accessToken,
-          expiresAt,
-          cookies: session.renew === "at" ? { ...cookies, rt: null } : cookies,
-        };
+        const pair = { accessToken, expiresAt, refreshToken };
+        const cookies = await sealPair(vendor, session.record, { pair, isKept: session.content.isKept });
+        return readyWith(pair, renewedBy(cookies, session.renew === "at"));
       };
       if (freshness === "fresh" && !force) return (await present())!;
       if (refreshToken === null) {
@@ -454,9 +494,8 @@ export function createSessions(options: SessionsOptions): Sessions {
  * generation whose tokens are gone, such as an old copy of the cookies, or of one that the store never made.
  */
 function tokensOf(
-  { record, content }: Pick<LiveSession, "record" | "content">,
-  at: AccessTicket | null,
-  rt: RefreshTicket | null,
+  { record, content }: KnownSession,
+  { at, rt }: { readonly at: AccessTicket | null; readonly rt: RefreshTicket | null },
 ): Partial<TokenPair> | null {
   const { generation } = record;
   if ((at?.generation ?? 0) > generation || (rt?.generation ?? 0) > generation) return null;
@@ -467,4 +506,18 @@ function tokensOf(
     ...(isCurrent ? { accessToken: at.accessToken!, expiresAt: at.expiresAt } : {}),
     refreshToken: rt?.refreshToken ?? null,
   };
+}
+
+function readyWith({ accessToken, expiresAt }: TokenPair, cookies: CookieValues): Readiness {
+  return { kind: "ready", accessToken, expiresAt, cookies };
+}
+
+/** What a browser needs of new cookies: where both are handles, the one that names the session can stay. */
+function renewedBy(cookies: NewCookies, isKept: boolean): CookieValues {
+  return isKept ? { ...cookies, rt: null } : cookies;
+}
+
+/** A copy that does not keep the whole header alive which the text was cut from. */
+function copyOf(text: string): string {
+  return readUtf8(encodeUtf8(text))!;
 }
