@@ -92,6 +92,15 @@ export type Readiness =
   | { readonly kind: "ended"; readonly reason: EndReason }
   | { readonly kind: "unavailable"; readonly retryAfterSeconds: number };
 
+/** What looking after a session finds. */
+export type Attendance =
+  | { readonly kind: "ended"; readonly reason: EndReason }
+  | {
+    readonly kind: "alive";
+    /** The session as it is now; without tokens where only the browser holds the newest. */
+    readonly session: LiveSession;
+  };
+
 /** A user who has just signed in. */
 export interface SignIn {
   /** Their tokens. */
@@ -100,6 +109,10 @@ export interface SignIn {
   readonly claims: JsonObject;
   /** The ID token. */
   readonly idToken: string | null;
+  /** What the tokens were granted. */
+  readonly scope: string;
+  /** The API that they were asked for. */
+  readonly audience: string | null;
   /** Text of the page. */
   readonly appState: string | null;
   /** Short description of the browser. */
@@ -120,6 +133,11 @@ export interface Sessions {
   ): Promise<Recognition>;
   /** Makes sure that the session's access token lives, refreshing it where it is about to end or `force` says so. */
   ready(vendor: Vendor, session: LiveSession, options?: { readonly force?: boolean }): Promise<Readiness>;
+  /**
+   * Looks after a session on behalf of an open stream: whether it lives, and whether its token does, which is refreshed
+   * where only this stream still needs it. It does not count as activity.
+   */
+  attend(vendor: Vendor, session: LiveSession): Promise<Attendance>;
   /** Takes out the page's text, once. */
   takeAppState(session: LiveSession): Promise<string | null>;
   /** Lists the living sessions of a user. */
@@ -140,6 +158,8 @@ export interface SessionsOptions {
   readonly keys: VendorKeys;
   /** Calls to the vendor's token service. */
   readonly calls: RefreshCalls;
+  /** Told of every session that ends here. */
+  readonly onEnded?: (vendorId: string, sessionId: string) => void;
   /** Takes work that goes on after the answer. */
   readonly background?: (work: Promise<unknown>) => void;
   /** Time; the system's by default. */
@@ -185,7 +205,7 @@ interface Opened<Ticket> {
  * @returns The sessions.
  */
 export function createSessions(options: SessionsOptions): Sessions {
-  const { leases, keys, calls, background = () => {}, patienceMs = PATIENCE_MS } = options;
+  const { leases, keys, calls, onEnded = () => {}, background = () => {}, patienceMs = PATIENCE_MS } = options;
   const { now = systemClock, random = systemRandom, wait = systemWait, cacheBytes = CACHE_BYTES } = options;
   const reader = createSessionReader(options.store, keys, cacheBytes / 2);
   const { store } = reader;
@@ -246,7 +266,9 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   async function end(vendorId: string, sessionId: string, reason: EndReason): Promise<boolean> {
-    return await store.end(vendorId, sessionId, { at: now(), reason });
+    const isEnded = await store.end(vendorId, sessionId, { at: now(), reason });
+    onEnded(vendorId, sessionId);
+    return isEnded;
   }
 
   /** Says whether a session lives, and ends it where its time has come. */
@@ -335,15 +357,16 @@ export function createSessions(options: SessionsOptions): Sessions {
   async function saveGeneration(
     vendor: Vendor,
     session: LiveSession,
-    answer: { readonly tokens: TokenPair; readonly idToken: string | null },
+    answer: { readonly tokens: TokenPair; readonly idToken: string | null; readonly scope: string | null },
   ): Promise<Readiness> {
-    const { tokens, idToken } = answer;
+    const { tokens, idToken, scope } = answer;
     const next = { ...session.record, generation: session.record.generation + 1, refreshedAt: now() };
     const { cookies, isKept } = await sealNewPair(vendor, next, tokens);
     let stored: Stored<SessionRecord> | null = { key: [], value: session.record, version: session.version };
     let content: SessionContent | null = session.content;
     while (stored !== null && stored.value.ended === null && content !== null) {
-      const sealed = await sealContent(keys, next, { ...content, idToken: idToken ?? content.idToken, tokens, isKept });
+      const renewed = { idToken: idToken ?? content.idToken, scope: scope ?? content.scope, tokens, isKept };
+      const sealed = await sealContent(keys, next, { ...content, ...renewed });
       const { generation, refreshedAt } = next;
       if (await store.save({ ...stored.value, generation, refreshedAt, sealed }, stored.version)) {
         return readyWith(tokens, isKept === session.content.isKept ? renewedBy(cookies, isKept) : cookies);
@@ -372,11 +395,11 @@ export function createSessions(options: SessionsOptions): Sessions {
     end,
 
     async start(vendor: Vendor, signIn: SignIn): Promise<CookieValues | null> {
-      const { tokens, claims, idToken, appState, device, begunAt } = signIn;
+      const { tokens, claims, idToken, scope, audience, appState, device, begunAt } = signIn;
       const id = drawToken(random);
       const { cookies, isKept } = await sealNewPair(vendor, { id, generation: 1 }, tokens);
       const name = { vendorId: vendor.id, id };
-      const content = { claims, idToken, appState, tokens: isKept ? tokens : null, isKept };
+      const content = { claims, idToken, scope, audience, appState, tokens: isKept ? tokens : null, isKept };
       const subject = String(claims.sub);
       const issuerSessionId = typeof claims.sid === "string" ? claims.sid : null;
       await store.create({
@@ -433,11 +456,12 @@ export function createSessions(options: SessionsOptions): Sessions {
       const { generation, refreshedAt } = live.record;
       const { isKept } = live.content;
       const isNewest = outcome.at?.generation === generation && (isKept || outcome.rt.generation === generation);
-      const reseal = at.keyState === "open_only" || rt.keyState === "open_only";
+      const isOldKey = at.keyState === "open_only" || rt.keyState === "open_only";
+      const reseal = await keys.stateOf(vendor.id, live.record.sealed) === "open_only";
       const isReceipt = isNewest && !isKept && live.content.tokens !== null && refreshedAt + GRACE_SECONDS <= now();
       const noted = await note(live, { touch: judged.touch && touch, isReceipt, reseal });
       const renewal = isKept && rt.keyState !== "open_only" ? "at" : "both";
-      return { kind: "alive", session: { ...noted, tokens, renew: isNewest && !reseal ? "none" : renewal } };
+      return { kind: "alive", session: { ...noted, tokens, renew: isNewest && !isOldKey ? "none" : renewal } };
     },
 
     async ready(vendor, session, { force = false } = {}): Promise<Readiness> {
@@ -463,6 +487,17 @@ export function createSessions(options: SessionsOptions): Sessions {
       if (usable !== null) return usable;
       const outcome = await within(patienceMs, running) ?? { kind: "unavailable" as const, retryAfterSeconds: 1 };
       return outcome.kind === "unavailable" ? await present() ?? outcome : outcome;
+    },
+
+    async attend(vendor, session): Promise<Attendance> {
+      const judged = await judge(vendor, await reader.find(vendor.id, session.record.id));
+      if (judged.kind === "ended") return judged;
+      const { live } = judged;
+      const tokens = live.record.generation === session.record.generation ? session.tokens : live.content.tokens ?? {};
+      const found: Attendance = { kind: "alive", session: { ...live, tokens, renew: "none" } };
+      if (tokens.expiresAt === undefined || decideFreshness(tokens.expiresAt, now()) !== "dead") return found;
+      const readiness = await this.ready(vendor, found.session);
+      return readiness.kind === "ended" ? readiness : found;
     },
 
     async takeAppState({ record, version, content }: LiveSession): Promise<string | null> {
