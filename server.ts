@@ -304,6 +304,8 @@ async function createConfiguredTokenService(
   { records, issuer }: { readonly records: Records; readonly issuer: string },
 ): Promise<TokenService> {
   const signingKeys = createSigningKeys({ records, wrap: await createKeyWrap(config) });
+  // So that the former master key can be taken away at the next start.
+  if (config.masterKeys.length > 1) await signingKeys.jwks();
   const tokenService = createTokenService({ issuer, records, signingKeys, log: writeLog });
   const { bootstrapClient, management } = config;
   if (bootstrapClient !== null && await tokenService.clients.find(bootstrapClient.id) === null) {
@@ -327,6 +329,7 @@ async function createKeyWrap({ masterKeys }: ServiceConfig): Promise<KeyWrap> {
       const text = (await serviceKeys.open("signing_key", sealed))?.text;
       return typeof text === "string" ? text : null;
     },
+    isCurrent: (sealed) => serviceKeys.isCurrent(sealed),
   };
 }
 

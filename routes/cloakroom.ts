@@ -12,6 +12,7 @@ import type { Fetch } from "../lib/outbound.ts";
 import { type Random, systemRandom } from "../lib/random.ts";
 import type { Secret } from "../lib/secret.ts";
 import { createStores, type Records } from "../lib/store/mod.ts";
+import { moveToMasterKey } from "../lib/token_handler/master_key_change.ts";
 import { createRefreshCalls } from "../lib/token_handler/refresh.ts";
 import { createServiceKeys } from "../lib/token_handler/service_keys.ts";
 import { createSessions } from "../lib/token_handler/sessions.ts";
@@ -103,6 +104,8 @@ export async function createCloakroom(options: CloakroomOptions): Promise<Cloakr
     running.add(tracked);
     tracked.finally(() => running.delete(tracked));
   }
+
+  if (masterKeys.length > 1) background(moveToMasterKey({ store: stores.vendors, vendors, keys, log }));
 
   const { leases } = stores;
   const sessions = createSessions({ store: stores.sessions, leases, keys, calls, background, now, random });

@@ -10,7 +10,7 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from "@panva/jose";
 import { type Clock, systemClock } from "../clock.ts";
 import { type JsonObject, readJsonObject } from "../encoding.ts";
-import type { Records } from "../store/records.ts";
+import type { Records, Stored } from "../store/records.ts";
 import { activeSigningKeyKey, signingKeyKey } from "./record_keys.ts";
 
 /** How tokens are signed. RS256 is what every client knows, ES256 is shorter and quicker. */
@@ -44,6 +44,8 @@ export interface KeyWrap {
   seal(plaintext: string): Promise<string>;
   /** Opens what `seal` made; `null` if it cannot. */
   open(sealed: string): Promise<string | null>;
+  /** Tells whether `seal` would use the same key today. */
+  isCurrent(sealed: string): boolean;
 }
 
 /** Where keys are kept: `records` and `wrap` together, or neither, and then in memory alone. */
@@ -121,16 +123,23 @@ async function loadKey(
   alg: SigningAlg,
   { records, wrap, now }: { readonly records: Records; readonly wrap: KeyWrap; readonly now: Clock },
 ): Promise<LoadedKey> {
+  /** After a change of what wraps, each key moves to it when it is next loaded. */
+  async function rewrap({ key, value, version }: Stored<SigningKeyRecord>, text: string): Promise<void> {
+    const rewrapped = { ...value, wrapped: await wrap.seal(text) };
+    await records.commit({ checks: [{ key, version }], sets: [{ key, value: rewrapped }] });
+  }
+
   while (true) {
     const active = await records.find<string>(activeSigningKeyKey(alg));
     if (active !== null) {
       const stored = await records.find<SigningKeyRecord>(signingKeyKey(alg, active.value));
       const text = stored === null ? null : await wrap.open(stored.value.wrapped);
       const jwk = text === null ? null : readJsonObject(text);
-      if (stored === null || jwk === null) {
+      if (stored === null || text === null || jwk === null) {
         throw new TypeError(`Cannot open signing key ${JSON.stringify(active.value)}: the wrap does not fit`);
       }
-      const { kid, publicJwk } = stored.value;
+      const { kid, publicJwk, wrapped } = stored.value;
+      if (!wrap.isCurrent(wrapped)) await rewrap(stored, text);
       return { kid, publicJwk, privateKey: await importJWK(jwk, alg) as CryptoKey };
     }
     const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });

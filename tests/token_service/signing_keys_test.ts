@@ -6,6 +6,7 @@ import { createSigningKeys, type KeyWrap } from "../../lib/token_service/mod.ts"
 const wrap: KeyWrap = {
   seal: (text) => Promise.resolve(`wrapped:${btoa(text)}`),
   open: (text) => Promise.resolve(text.startsWith("wrapped:") ? atob(text.slice(8)) : null),
+  isCurrent: (text) => text.startsWith("wrapped:"),
 };
 
 async function verifies(key: CryptoKey, jwk: JsonWebKey): Promise<boolean> {
@@ -62,6 +63,23 @@ Deno.test("a wrap that does not fit is reported, and asked again the next time",
   await assertRejects(() => keys.active("ES256"), TypeError, "the wrap does not fit");
   isOpen = true;
   await keys.active("ES256");
+});
+
+Deno.test("a key moves to the present wrap when it is next loaded, and stays the same key", async () => {
+  const records = createMemoryRecords();
+  const former = await createSigningKeys({ records, wrap }).active("ES256");
+  const next: KeyWrap = {
+    seal: (text) => Promise.resolve(`again:${btoa(text)}`),
+    open: (text) => text.startsWith("again:") ? Promise.resolve(atob(text.slice(6))) : wrap.open(text),
+    isCurrent: (text) => text.startsWith("again:"),
+  };
+  const openOnlyNext = {
+    ...next,
+    open: (text: string) => next.isCurrent(text) ? next.open(text) : Promise.resolve(null),
+  };
+  await assertRejects(() => createSigningKeys({ records, wrap: openOnlyNext }).active("ES256"), TypeError);
+  assertEquals((await createSigningKeys({ records, wrap: next }).active("ES256")).kid, former.kid);
+  assertEquals((await createSigningKeys({ records, wrap: openOnlyNext }).active("ES256")).kid, former.kid);
 });
 
 Deno.test("createSigningKeys() refuses to store private keys without a wrap", () => {
