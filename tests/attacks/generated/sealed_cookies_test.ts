@@ -263,6 +263,26 @@ async function assertRefusedCallback(world: World, alice: Begun, value: string, 
   assertEquals(set, [], what);
 }
 
+Deno.test("no character beside the name of a cookie makes it one of ours", async () => {
+  await withStage(async (stage) => {
+    const alice = await stage.signedIn("alice");
+    const [at, rt] = [cookieOf(alice, "at")!, cookieOf(alice, "rt")!];
+    const codes = Array.from({ length: 256 }, (_, code) => code);
+    // NUL and line ends cannot be sent; spaces and separators mean what they mean.
+    const letters = codes.map((code) => String.fromCharCode(code)).filter((letter) => !/[\0\r\n\t ;=]/.test(letter));
+    for (const letter of letters) {
+      for (const name of [`${letter}${COOKIES.rt}`, `${COOKIES.rt}${letter}`]) {
+        const response = await visit(stage.world, PATHS.api!, `${COOKIES.at}=${at}; ${name}=${rt}`);
+        await response.body?.cancel();
+        assertEquals(response.status, 401, JSON.stringify(name));
+      }
+    }
+    const good = await visit(stage.world, PATHS.api!, `${COOKIES.at}=${at}; \t ${COOKIES.rt}=${rt}`);
+    await good.body?.cancel();
+    assertEquals(good.status, 200);
+  });
+});
+
 Deno.test("cookies of random bytes, in any number and order, never sign anybody in", async () => {
   await withStage(async (stage) => {
     const { world } = stage;
