@@ -9,7 +9,7 @@
 
 import { drawToken, type Random } from "../lib/random.ts";
 import type { ProblemCode } from "../lib/problem.ts";
-import { isHost } from "../lib/vendor/mod.ts";
+import { isHost, nameOfHost } from "../lib/vendor/mod.ts";
 import type { TrustedProxies } from "./shared/proxies.ts";
 
 /** Longest path and query together. */
@@ -21,14 +21,18 @@ const MAX_HEADER_BYTES = 32_768;
 /** Methods that exist here. */
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
-/** Segments of characters that a URL parser leaves alone, without an empty one. */
-const PATH_REGEXP = /^\/(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=:@|[\]]|%[0-9A-Fa-f]{2})+(?:\/|$))*$/;
+/** Segments of characters that a URL parser leaves alone, without an empty one; a hundred of them at the most. */
+const PATH_REGEXP = /^\/(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=:@|[\]]|%[0-9A-Fa-f]{2})+(?:\/|$)){0,100}$/;
 
 /** A dot segment, also one with path parameters behind it. */
 const DOT_SEGMENT_REGEXP = /\/\.{1,2}(?:[/;]|$)/;
 
-/** Escapes of characters that need none, or that somebody could take for a separator or control. */
-const ODD_ESCAPE_REGEXP = /%(?:[01][0-9A-Fa-f]|7[Ff]|2[EeFfDd]|5[CcFf]|7[Ee]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa])/;
+/**
+ * Escapes of characters that need none, that somebody could take for a separator or control, or that are the beginning of
+ * another escape.
+ */
+const ODD_ESCAPE_REGEXP =
+  /%(?:[01][0-9A-Fa-f]|7[Ff]|2[3EeFfDd]|5[CcFf]|7[Ee]|3[0-9Ff]|[46][1-9A-Fa-f]|[57][0-9Aa]|25[0-9A-Fa-f]{2})/;
 
 const QUERY_REGEXP = /^\?[\u0021\u0024-\u0026\u0028-\u003b\u003d\u003f-\u007e]*$/;
 const REQUEST_ID_REGEXP = /^[A-Za-z0-9_-]{8,64}$/;
@@ -54,7 +58,7 @@ export interface Edge {
   readonly path: string;
   /** The query with its question mark; empty without one. */
   readonly search: string;
-  /** Address of the peer. */
+  /** Address of the browser, as far as trusted proxies tell; else of the peer. */
   readonly clientAddress: string;
 }
 
@@ -77,13 +81,14 @@ export interface EdgeOptions {
 export function readEdge(request: Request, options: EdgeOptions): EdgeOutcome {
   const { clientAddress, trustedProxies, random } = options;
   const { headers, method, url } = request;
-  const isTrusted = trustedProxies(clientAddress);
+  const isTrusted = trustedProxies.trusts(clientAddress);
   const given = headers.get("x-request-id");
   const requestId = given !== null && REQUEST_ID_REGEXP.test(given) ? given : drawToken(random, 12);
   const refuse = (code: ProblemCode): EdgeOutcome => ({ kind: "refused", code, requestId });
 
   const address = readAddress(url, headers.get("host"));
-  if (address === null) return refuse("request_malformed");
+  const isFromSocket = clientAddress !== "";
+  if (address === null || (isFromSocket && isMadeUp(address.host, headers))) return refuse("request_malformed");
   if (address.target.length > MAX_TARGET_LENGTH) return refuse("target_too_long");
   const question = address.target.indexOf("?");
   const path = question < 0 ? address.target : address.target.slice(0, question);
@@ -105,7 +110,7 @@ export function readEdge(request: Request, options: EdgeOptions): EdgeOutcome {
       prefix: forwarded?.prefix ?? "",
       path,
       search,
-      clientAddress: forwarded?.clientAddress ?? clientAddress,
+      clientAddress: isTrusted ? trustedProxies.clientOf(clientAddress, headers.get("x-forwarded-for")) : clientAddress,
     },
   };
 }
@@ -125,6 +130,11 @@ function readAddress(
     host: host.endsWith(defaultPort) ? host.slice(0, -defaultPort.length) : host,
     target,
   };
+}
+
+/** Where HTTP/1.1 misses its `Host`, `Deno.serve` puts this in place of it. HTTP/2 has no `Host`, but a name in the URL. */
+function isMadeUp(host: string, headers: Headers): boolean {
+  return nameOfHost(host) === "localhost" && !headers.has("host");
 }
 
 function isNormalPath(path: string): boolean {
@@ -148,7 +158,7 @@ function isTooLarge(headers: Headers): boolean {
   return bytes > MAX_HEADER_BYTES;
 }
 
-/** What the nearest proxy says; the last value is the one that it wrote itself. */
+/** What the nearest proxy says about the address; the last value is the one that it wrote itself. */
 function readForwarded(headers: Headers) {
   const last = (name: string) => headers.get(name)?.split(",").at(-1)?.trim() ?? "";
   const host = last("x-forwarded-host").toLowerCase();
@@ -158,6 +168,5 @@ function readForwarded(headers: Headers) {
     host: isHost(host) ? host : null,
     scheme: scheme === "https" || scheme === "http" ? scheme : null,
     prefix: PREFIX_REGEXP.test(prefix) && !DOT_SEGMENT_REGEXP.test(prefix) ? prefix : null,
-    clientAddress: last("x-forwarded-for") || null,
   } as const;
 }

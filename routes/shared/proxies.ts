@@ -4,11 +4,22 @@
  * @module
  */
 
-/** Tells whether a peer is a proxy of ours. */
-export type TrustedProxies = (address: string) => boolean;
+/** The proxies in front of the service. */
+export interface TrustedProxies {
+  /** Tells whether a peer is one of them, so that its `X-Forwarded-*` headers count. */
+  trusts(peer: string): boolean;
+  /**
+   * The address of the client behind a trusted peer.
+   *
+   * @param peer The trusted peer.
+   * @param forwardedFor What stands in `X-Forwarded-For`; each proxy has added its own peer at the right.
+   * @returns The nearest address that no proxy of ours vouches for; the peer's where the header does not say.
+   */
+  clientOf(peer: string, forwardedFor: string | null): string;
+}
 
 /** Believes nobody: the default. */
-export const trustNobody: TrustedProxies = () => false;
+export const trustNobody: TrustedProxies = { trusts: () => false, clientOf: (peer) => peer };
 
 /**
  * Reads the setting `TRUSTED_PROXIES`.
@@ -17,13 +28,41 @@ export const trustNobody: TrustedProxies = () => false;
  * @returns Who is trusted; `null` if the text is none of these.
  */
 export function readTrustedProxies(text: string): TrustedProxies | null {
-  if (/^\d{1,2}$/.test(text)) return Number(text) === 0 ? trustNobody : () => true;
+  if (/^\d{1,2}$/.test(text)) return Number(text) === 0 ? trustNobody : trustHops(Number(text));
   const ranges = text.split(",").map((part) => readRange(part.trim()));
-  if (ranges.some((range) => range === null)) return null;
-  return (address) => {
-    const bits = readAddress(address);
-    return bits !== null && ranges.some((range) => bits.startsWith(range!));
+  return ranges.includes(null) ? null : trustRanges(ranges as readonly string[]);
+}
+
+function trustHops(hops: number): TrustedProxies {
+  return {
+    trusts: () => true,
+    clientOf(peer, forwardedFor) {
+      const chain = chainOf(forwardedFor);
+      return readable(chain.at(-hops) ?? chain[0]) ?? peer;
+    },
   };
+}
+
+function trustRanges(ranges: readonly string[]): TrustedProxies {
+  const trusts = (address: string) => {
+    const bits = readAddress(address);
+    return bits !== null && ranges.some((range) => bits.startsWith(range));
+  };
+  return {
+    trusts,
+    clientOf(peer, forwardedFor) {
+      const chain = chainOf(forwardedFor);
+      return readable(chain.findLast((address) => !trusts(address)) ?? chain[0]) ?? peer;
+    },
+  };
+}
+
+function chainOf(forwardedFor: string | null): readonly string[] {
+  return forwardedFor?.split(",").map((address) => address.trim()) ?? [];
+}
+
+function readable(address: string | undefined): string | null {
+  return address !== undefined && readAddress(address) !== null ? address : null;
 }
 
 /** The leading bits that every address of a range shares. */

@@ -48,7 +48,7 @@ Deno.test("readEdge() writes the host in lower case, without a default port", ()
     ["http://[::1]:8787/", "[::1]:8787"],
     ["http://127.0.0.1/", "127.0.0.1"],
   ];
-  for (const [url, host] of rows) assertEquals(read(raw(url)).host, host, url);
+  for (const [url, host] of rows) assertEquals(read(raw(url, { host: url.split("/")[2]! })).host, host, url);
 });
 
 Deno.test("readEdge() passes every normal address", () => {
@@ -58,6 +58,10 @@ Deno.test("readEdge() passes every normal address", () => {
     "/a/",
     "/a/b.c/d-e_f~g",
     "/a;v=1/b,c",
+    "/a".repeat(100),
+    `${"/a".repeat(100)}/`,
+    "/100%25",
+    "/100%25zz",
     "/@user:name/$x!y*(z)+a=b&c'd",
     "/a|b[c]",
     "/...",
@@ -111,6 +115,13 @@ Deno.test("readEdge() refuses an address that two parsers could read in two ways
     "/a%7Eb",
     "/a%30",
     "/%41",
+    "/a%23b",
+    "/a%3Fb",
+    "/a%3fb",
+    "/a/%252e%252e/b",
+    "/a%252Fb",
+    "/a%2500",
+    "/a".repeat(101),
     "/%5A",
     "/%",
     "/%2",
@@ -173,6 +184,14 @@ Deno.test("readEdge() refuses a host that is none, or not the one that was asked
     await t.step(what, () => assertEquals(codeOf(raw(url, host === undefined ? {} : { host })), "request_malformed"));
   }
   assertEquals(codeOf(raw("https://api.acme.test/", { host: "API.acme.test" })), "passed");
+});
+
+Deno.test("readEdge() refuses the host that Deno.serve makes up where HTTP/1.1 misses one", () => {
+  const request = raw("http://localhost:8787/x");
+  assertEquals(codeOf(request), "request_malformed");
+  assertEquals(codeOf(raw("http://localhost:8787/x", { host: "localhost:8787" })), "passed");
+  assertEquals(codeOf(raw("http://api.acme.test/x")), "passed", "HTTP/2 names the host in the address alone");
+  assertEquals(readEdge(request, { ...OPTIONS, clientAddress: "" }).kind, "passed", "a request without a socket");
 });
 
 Deno.test("readEdge() knows the methods that exist", () => {
@@ -286,8 +305,38 @@ Deno.test("readTrustedProxies() reads hops, addresses and ranges", () => {
   for (const [text, trusted, others] of rows) {
     const proxies = readTrustedProxies(text);
     assert(proxies !== null, text);
-    for (const address of trusted) assert(proxies(address), `${text} ${address}`);
-    for (const address of others) assert(!proxies(address), `${text} ${address}`);
+    for (const address of trusted) assert(proxies.trusts(address), `${text} ${address}`);
+    for (const address of others) assert(!proxies.trusts(address), `${text} ${address}`);
+  }
+});
+
+Deno.test("readEdge() takes the client's address from the proxies that are trusted, counted from the right", () => {
+  const rows: readonly (readonly [text: string, forwardedFor: string | null, client: string])[] = [
+    ["1", "203.0.113.9", "203.0.113.9"],
+    ["1", "198.51.100.1, 203.0.113.9", "203.0.113.9"],
+    ["2", "198.51.100.1, 203.0.113.9, 10.0.0.2", "203.0.113.9"],
+    ["3", "203.0.113.9,10.0.0.3 , 10.0.0.2", "203.0.113.9"],
+    ["3", "203.0.113.9, 10.0.0.2", "203.0.113.9"],
+    ["1", "2001:db8::1", "2001:db8::1"],
+    ["1", null, "10.0.0.1"],
+    ["1", "", "10.0.0.1"],
+    ["1", "203.0.113.9, unknown", "10.0.0.1"],
+    ["1", "203.0.113.9, <script>", "10.0.0.1"],
+    ["10.0.0.0/8", "198.51.100.1, 203.0.113.9", "203.0.113.9"],
+    ["10.0.0.0/8", "198.51.100.1, 203.0.113.9, 10.0.0.3, 10.0.0.2", "203.0.113.9"],
+    ["10.0.0.0/8", "10.0.0.3, 10.0.0.2", "10.0.0.3"],
+    ["10.0.0.0/8", "unknown, 10.0.0.2", "10.0.0.1"],
+    ["10.0.0.0/8", null, "10.0.0.1"],
+    ["0", "203.0.113.9", "10.0.0.1"],
+    ["192.0.2.0/24", "203.0.113.9", "10.0.0.1"],
+  ];
+  for (const [text, forwardedFor, client] of rows) {
+    const headers = forwardedFor === null ? {} : { "x-forwarded-for": forwardedFor };
+    const edge = read(raw("http://inner.test/", headers), {
+      trustedProxies: readTrustedProxies(text)!,
+      clientAddress: "10.0.0.1",
+    });
+    assertEquals(edge.clientAddress, client, `${text} behind ${forwardedFor}`);
   }
 });
 
