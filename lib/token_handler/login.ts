@@ -150,6 +150,8 @@ export async function beginLogin(
       codeVerifier,
       redirectUri,
       returnTo: request.returnTo,
+      scope: request.scope,
+      audience: request.audience,
       appState: request.appState,
       createdAt: now,
     },

@@ -28,6 +28,8 @@ export type RefreshAnswer =
     readonly tokens: TokenPair;
     /** The new ID token, verified; `null` if there was none. */
     readonly idToken: string | null;
+    /** The granted scope; `null` where it is the former one. */
+    readonly scope: string | null;
   }
   | {
     /** The session is over: the token is dead, or the answer is about somebody else. */
@@ -117,13 +119,13 @@ export function createRefreshCalls(options: RefreshCallsOptions): RefreshCalls {
           log({ level: "warn", event: "refresh_unavailable", vendor: vendor.id });
           return { kind: "unavailable", retryAfterSeconds: outcome.retryAfterSeconds };
         case "issued": {
-          const { accessToken, expiresIn, refreshToken, idToken } = outcome.tokens;
+          const { accessToken, expiresIn, refreshToken, idToken, scope } = outcome.tokens;
           const tokens = {
             accessToken,
             expiresAt: expiryOf(expiresIn, now()),
             refreshToken: refreshToken ?? request.refreshToken,
           };
-          if (idToken === null) return { kind: "issued", tokens, idToken };
+          if (idToken === null) return { kind: "issued", tokens, idToken, scope };
           const verdict = await verifyIdToken(idToken, {
             keySets,
             jwksUri: found.metadata.jwksUri,
@@ -135,7 +137,7 @@ export function createRefreshCalls(options: RefreshCallsOptions): RefreshCalls {
             now,
           });
           if (verdict.kind !== "refused") {
-            return { kind: "issued", tokens, idToken: verdict.kind === "verified" ? idToken : null };
+            return { kind: "issued", tokens, idToken: verdict.kind === "verified" ? idToken : null, scope };
           }
           log({ level: "error", event: "refresh_id_token", vendor: vendor.id, reason: verdict.reason });
           await this.revoke(vendor, tokens.refreshToken);

@@ -17,6 +17,10 @@ export interface SessionContent {
   readonly claims: JsonObject;
   /** The newest ID token, for logout; `null` where it would not fit. */
   readonly idToken: string | null;
+  /** What the tokens were granted; empty where nobody said. */
+  readonly scope: string;
+  /** The API that the tokens were asked for; `null` where the vendor names none. */
+  readonly audience: string | null;
   /** Text of the page that `userinfo` has not handed back yet. */
   readonly appState: string | null;
   /** The newest tokens: for good where `isKept`, else until the browser has shown that it got them. */
@@ -48,10 +52,12 @@ export async function openContent(
 ): Promise<SessionContent | null> {
   const content = await keys.open(name.vendorId, "session", sealed);
   if (content === null || content.sid !== name.id || !isJsonObject(content.claims)) return null;
-  const { claims, idToken, appState, tokens, isKept } = content;
+  const { claims, idToken, scope, audience, appState, tokens, isKept } = content;
   return {
     claims,
     idToken: typeof idToken === "string" ? idToken : null,
+    scope: typeof scope === "string" ? scope : "",
+    audience: typeof audience === "string" ? audience : null,
     appState: typeof appState === "string" ? appState : null,
     tokens: isJsonObject(tokens) ? tokens as unknown as TokenPair : null,
     isKept: isKept === true,

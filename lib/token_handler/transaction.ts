@@ -31,6 +31,10 @@ export interface Transaction {
   readonly redirectUri: string;
   /** Where the browser goes afterwards; was checked, and is checked again. */
   readonly returnTo: string;
+  /** The scope that was asked for; granted as a whole where the token service does not say otherwise. */
+  readonly scope: string;
+  /** The API that the tokens are asked for. */
+  readonly audience: string | null;
   /** Opaque text of the page, handed back once by `userinfo`. */
   readonly appState: string | null;
   /** When the attempt began, in seconds since 1970. */
@@ -44,28 +48,28 @@ export function transactionNameOf(state: string): string {
 
 /** A transaction as it is sealed. */
 export function writeTransaction(transaction: Transaction): JsonObject {
-  const { vendorId, issuer, clientId, state, nonce, codeVerifier, redirectUri, returnTo, appState, createdAt } =
-    transaction;
   return {
-    v: vendorId,
-    iss: issuer,
-    cid: clientId,
-    st: state,
-    n: nonce,
-    cv: codeVerifier,
-    ru: redirectUri,
-    rt: returnTo,
-    as: appState,
-    at: createdAt,
+    v: transaction.vendorId,
+    iss: transaction.issuer,
+    cid: transaction.clientId,
+    st: transaction.state,
+    n: transaction.nonce,
+    cv: transaction.codeVerifier,
+    ru: transaction.redirectUri,
+    rt: transaction.returnTo,
+    sc: transaction.scope,
+    aud: transaction.audience,
+    as: transaction.appState,
+    at: transaction.createdAt,
   };
 }
 
 /** Reads a transaction back; `null` if a member is missing. */
 export function readTransaction(content: JsonObject): Transaction | null {
-  const { v, iss, cid, st, n, cv, ru, rt, as, at } = content;
-  const texts = [v, iss, cid, st, n, cv, ru, rt];
+  const { v, iss, cid, st, n, cv, ru, rt, sc, aud, as, at } = content;
+  const texts = [v, iss, cid, st, n, cv, ru, rt, sc];
   if (!texts.every((text) => typeof text === "string" && text !== "") || typeof at !== "number") return null;
-  const [vendorId, issuer, clientId, state, nonce, codeVerifier, redirectUri, returnTo] = texts as string[];
+  const [vendorId, issuer, clientId, state, nonce, codeVerifier, redirectUri, returnTo, scope] = texts as string[];
   return {
     vendorId: vendorId!,
     issuer: issuer!,
@@ -75,6 +79,8 @@ export function readTransaction(content: JsonObject): Transaction | null {
     codeVerifier: codeVerifier!,
     redirectUri: redirectUri!,
     returnTo: returnTo!,
+    scope: scope!,
+    audience: typeof aud === "string" ? aud : null,
     appState: typeof as === "string" ? as : null,
     createdAt: at,
   };

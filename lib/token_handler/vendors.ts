@@ -33,6 +33,8 @@ export interface Vendor extends VendorSettings {
   readonly id: string;
   /** Issuer of its token service. */
   readonly issuer: string;
+  /** Hosts at which it is served, that of its public address among them; none = any host. */
+  readonly hosts: readonly string[];
   /** Where its API calls go. */
   readonly upstreams: readonly Upstream[];
   /** Proves its client to the token service. */
@@ -136,11 +138,13 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
     const { settings } = stored.value;
     const issuer = settings.issuer ?? defaults.issuer;
     if (issuer === null) return null;
+    const publicUrl = settings.publicUrl ?? defaults.publicUrl;
     return {
       ...settings,
       id: vendorId,
       issuer,
-      publicUrl: settings.publicUrl ?? defaults.publicUrl,
+      publicUrl,
+      hosts: publicUrl === null ? settings.hosts : [...settings.hosts, new URL(publicUrl).host],
       upstreams: settings.upstreams ?? (defaults.upstream === null ? [] : [{ path: "/", target: defaults.upstream }]),
       authenticateClient: await authenticationOf(stored.value),
     };
@@ -170,7 +174,7 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
         if (owner !== null) return await find(owner);
         const ids = await store.listIds({ limit: 2 });
         const only = ids.length === 1 ? await find(ids[0]!) : null;
-        return only !== null && only.hosts.length === 0 ? only : null;
+        return only !== null && (only.hosts.length === 0 || only.hosts.includes(host)) ? only : null;
       });
     },
 

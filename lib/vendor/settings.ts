@@ -25,7 +25,7 @@ export interface VendorSettings {
   readonly authHostname: string | null;
   /** Public base address of the token handler for this vendor, with a path where a proxy adds one. */
   readonly publicUrl: string | null;
-  /** Hosts at which this vendor is served; none = any host. */
+  /** Hosts at which this vendor is served besides that of its public address; none of either = any host. */
   readonly hosts: readonly string[];
   /** Origins of the vendor's pages besides its own. */
   readonly allowedOrigins: readonly string[];
@@ -87,6 +87,9 @@ export interface ReadSettingsOptions {
 
 /** Longest life of a session: that of `__Host-rt`. */
 const MAX_SESSION_SECONDS = 2_592_000;
+
+/** Largest body that an upstream may take: 1 TiB, so that a slip of the pen shows. */
+const MAX_BODY_BYTES = 2 ** 40;
 
 /** The settings of a vendor that gives only its client id. */
 const DEFAULTS = {
@@ -219,14 +222,14 @@ function createReaders(loopback: boolean): Record<keyof VendorSettings | "client
     ),
     cookieScope: choiceReader(["domain", "host"]),
     tokenStore: choiceReader(["cookie", "kv"]),
-    scopes: listReader(textReader(SCOPE_REGEXP, "a scope without spaces, quotes or backslashes")),
+    scopes: listReader(readScope),
     audience: oneOrMoreReader(textReader(VISIBLE_REGEXP, "1 to 256 visible ASCII characters")),
     claims: listReader(textReader(VISIBLE_REGEXP, "a claim name")),
     upstreams: upstreamsReader(address("https address without query or fragment")),
     requireCsrfHeader: readBoolean,
     userinfoWithAccessCookieAlone: readBoolean,
-    sessionIdleSeconds: secondsReader(60),
-    sessionMaxSeconds: secondsReader(60),
+    sessionIdleSeconds: wholeReader("seconds", { min: 60, max: MAX_SESSION_SECONDS }),
+    sessionMaxSeconds: wholeReader("seconds", { min: 60, max: MAX_SESSION_SECONDS }),
     hintCookieName: checkReader((text) => isFreeCookieName(text), "a cookie name that is not one of ours"),
     passCookies: listReader(checkReader((text) => isFreeCookieName(text), "a cookie name that is not one of ours")),
     postLogoutRedirects: listReader(address("https address, exactly as registered at the token service")),
@@ -249,6 +252,8 @@ function textReader(pattern: RegExp, expected: string): Reader {
   return checkReader((text) => pattern.test(text), expected);
 }
 
+const readScope = textReader(SCOPE_REGEXP, "a scope without spaces, quotes or backslashes");
+
 function choiceReader(choices: readonly string[]): Reader {
   return checkReader((text) => choices.includes(text), `one of ${choices.join(", ")}`);
 }
@@ -258,12 +263,10 @@ const readBoolean: Reader = (value, pointer, report) => {
   return report(pointer, "Expected true or false");
 };
 
-function secondsReader(min: number): Reader {
+function wholeReader(unit: string, { min, max }: { readonly min: number; readonly max: number }): Reader {
   return (value, pointer, report) => {
-    if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= MAX_SESSION_SECONDS) {
-      return value;
-    }
-    return report(pointer, `Expected whole seconds from ${min} to ${MAX_SESSION_SECONDS}`);
+    if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return value;
+    return report(pointer, `Expected whole ${unit} from ${min} to ${max}`);
   };
 }
 
@@ -274,6 +277,14 @@ function listReader(item: Reader, maxItems = 100): Reader {
     }
     return value.map((entry, i) => item(entry, `${pointer}/${i}`, report));
   };
+}
+
+function someReader(what: string, item: Reader): Reader {
+  const list = listReader(item);
+  return (value, pointer, report) =>
+    Array.isArray(value) && value.length === 0
+      ? report(pointer, `Expected ${what}, or no list at all`)
+      : list(value, pointer, report);
 }
 
 function oneOrMoreReader(item: Reader): Reader {
@@ -331,47 +342,37 @@ function upstreamsReader(address: Reader): Reader {
   };
 }
 
-const UPSTREAM_MEMBERS = ["path", "target", "methods", "anonymous", "timeoutMs"];
-
 function upstreamReader(address: Reader): Reader {
+  const optional: Readonly<Record<string, Reader>> = {
+    methods: someReader("a method", textReader(METHOD_REGEXP, "GET, HEAD, POST, PUT, PATCH or DELETE")),
+    audience: textReader(VISIBLE_REGEXP, "1 to 256 visible ASCII characters"),
+    scopes: someReader("a scope", readScope),
+    anonymous: readBoolean,
+    timeoutMs: wholeReader("milliseconds", { min: 100, max: 600_000 }),
+    maxBodyBytes: wholeReader("bytes", { min: 1, max: MAX_BODY_BYTES }),
+  };
+  const known = ["path", "target", ...Object.keys(optional)];
   return (value, pointer, report) => {
     if (!isJsonObject(value)) return report(pointer, "Expected an object with path and target");
-    for (const name of Object.keys(value)) {
-      if (!UPSTREAM_MEMBERS.includes(name)) {
-        report(`${pointer}${pointerOf(name)}`, `Unknown setting${suggestFor(name, UPSTREAM_MEMBERS)}`);
-      }
-    }
-    const path = checkReader(
+    const values: Record<string, unknown> = {};
+    values.path = checkReader(
       (text) => PREFIX_REGEXP.test(text) && !/\/\.{1,2}(?:\/|$)/.test(text) && !OWN_PREFIX_REGEXP.test(text),
       "a path such as /api, not one of our own",
     )(value.path, `${pointer}/path`, report);
     const target = address(value.target, `${pointer}/target`, report);
-    const methods = value.methods === undefined ? undefined : readMethods(value.methods, `${pointer}/methods`, report);
-    const anonymous = value.anonymous === undefined
-      ? undefined
-      : readBoolean(value.anonymous, `${pointer}/anonymous`, report);
-    const timeoutMs = value.timeoutMs === undefined
-      ? undefined
-      : readTimeout(value.timeoutMs, `${pointer}/timeoutMs`, report);
-    return {
-      path,
-      target: typeof target === "string" ? target.replace(/\/$/, "") : target,
-      ...(methods === undefined ? {} : { methods }),
-      ...(anonymous === undefined ? {} : { anonymous }),
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    };
+    values.target = typeof target === "string" ? target.replace(/\/$/, "") : target;
+    for (const name of Object.keys(value)) {
+      const at = `${pointer}${pointerOf(name)}`;
+      const read = Object.hasOwn(optional, name) ? optional[name] : undefined;
+      if (read !== undefined && value[name] !== undefined) values[name] = read(value[name], at, report);
+      else if (read === undefined && !known.includes(name)) report(at, `Unknown setting${suggestFor(name, known)}`);
+    }
+    if (values.anonymous === true && values.scopes !== undefined) {
+      report(`${pointer}/scopes`, "Leave it out: a call without a token has no scope, and anonymous lets it pass");
+    }
+    return values;
   };
 }
-
-const readMethods: Reader = (value, pointer, report) => {
-  if (Array.isArray(value) && value.length === 0) return report(pointer, "Expected a method, or no list at all");
-  return listReader(textReader(METHOD_REGEXP, "GET, HEAD, POST, PUT, PATCH or DELETE"))(value, pointer, report);
-};
-
-const readTimeout: Reader = (value, pointer, report) => {
-  if (typeof value === "number" && Number.isInteger(value) && value >= 100 && value <= 600_000) return value;
-  return report(pointer, "Expected whole milliseconds from 100 to 600000");
-};
 
 /** Names the known member that was probably meant: `, did you mean "issuer"?`, or nothing. */
 export function suggestFor(name: string, known: readonly string[]): string {

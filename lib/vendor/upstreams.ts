@@ -12,10 +12,16 @@ export interface Upstream {
   readonly target: string;
   /** Methods that may pass; absent = all. */
   readonly methods?: readonly string[];
+  /** The API's own name: a token that is known to be meant for another one does not pass. Absent = the vendor's names. */
+  readonly audience?: string;
+  /** Scopes that a token has to have, all of them. */
+  readonly scopes?: readonly string[];
   /** Whether calls without a signed-in user are forwarded, without a token. */
   readonly anonymous?: boolean;
   /** Milliseconds until the upstream must have begun to answer; 30,000 by default. */
   readonly timeoutMs?: number;
+  /** Largest request body in bytes; 10 MiB by default. Bodies are streamed, so a large one takes no memory. */
+  readonly maxBodyBytes?: number;
 }
 
 /** Where a call goes. */

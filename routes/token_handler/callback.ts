@@ -164,11 +164,13 @@ async function signIn(
       ? await respondVisitProblem(visit, "token_service_unreachable", { headers: { "retry-after": "5" } })
       : await respondVisitProblem(visit, "id_token_refused");
   }
-  const { accessToken, expiresIn, refreshToken, idToken } = tokens;
+  const { accessToken, expiresIn, refreshToken, idToken, scope } = tokens;
   const cookies = await deps.sessions.start(vendor, {
     tokens: { accessToken, expiresAt: expiryOf(expiresIn, deps.now()), refreshToken },
     claims: identity.claims,
     idToken,
+    scope: scope ?? transaction.scope,
+    audience: transaction.audience,
     appState: transaction.appState,
     device: describeDevice(edge.request.headers.get("user-agent")),
     begunAt: signed.begunAt,

@@ -21,6 +21,8 @@ const transaction: Transaction = {
   codeVerifier: "V".repeat(43),
   redirectUri: REDIRECT_URI,
   returnTo: "https://www.site.test/",
+  scope: "openid",
+  audience: null,
   appState: null,
   createdAt: NOW - 30,
 };

@@ -164,6 +164,8 @@ Deno.test("beginLogin() remembers what it asks for, and draws everything anew ea
     clientId: "web-app",
     redirectUri,
     returnTo: `${OWN}/news`,
+    scope: "openid profile email offline_access",
+    audience: "urn:api",
     appState: "opaque",
     createdAt: 1_800_000_000,
   });

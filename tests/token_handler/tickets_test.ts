@@ -76,21 +76,23 @@ const transaction = {
   codeVerifier: "V".repeat(43),
   redirectUri: "https://api.site.test/auth/acme/callback",
   returnTo: "https://www.site.test/",
+  scope: "openid",
+  audience: "urn:api",
   appState: "opaque",
   createdAt: 1_800_000_000,
 };
 
 Deno.test("a transaction is read as it was written", () => {
-  for (const appState of ["opaque", "", null]) {
-    const written = JSON.parse(JSON.stringify(writeTransaction({ ...transaction, appState })));
-    assertEquals(readTransaction(written), { ...transaction, appState });
+  for (const optional of [{ appState: "" }, { appState: null }, { audience: null }, {}]) {
+    const written = JSON.parse(JSON.stringify(writeTransaction({ ...transaction, ...optional })));
+    assertEquals(readTransaction(written), { ...transaction, ...optional });
   }
   assertEquals(transactionNameOf(transaction.state), "SSSSSSSS");
 });
 
 Deno.test("a transaction that lacks a member is refused", () => {
   const written = writeTransaction(transaction);
-  for (const member of Object.keys(written).filter((member) => member !== "as")) {
+  for (const member of Object.keys(written).filter((member) => member !== "as" && member !== "aud")) {
     for (const value of [undefined, null, "", {}]) {
       assertEquals(readTransaction({ ...written, [member]: value }), null, member);
     }

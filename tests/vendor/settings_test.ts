@@ -21,7 +21,13 @@ const FULL = {
   audience: ["https://api.site.test", "urn:other"],
   claims: ["sub", "https://site.test/roles"],
   upstreams: [
-    { path: "/", target: "https://api.example.test" },
+    {
+      path: "/",
+      target: "https://api.example.test",
+      audience: "https://api.example.test/",
+      scopes: ["read:all", "write:all"],
+      maxBodyBytes: 209_715_200,
+    },
     {
       path: "/v1/items",
       target: "https://items.example.test/base",
@@ -342,6 +348,16 @@ Deno.test("readVendorSettings() names the one member of an upstream that is wron
     ["timeoutMs", 600_001],
     ["timeoutMs", 1000.5],
     ["timeoutMs", "1000"],
+    ["audience", ""],
+    ["audience", "a b"],
+    ["audience", ["https://api.example.test"]],
+    ["scopes", "read:all"],
+    ["scopes", []],
+    ["scopes", ["read:all", "a b"], "/upstreams/1/scopes/1"],
+    ["maxBodyBytes", 0],
+    ["maxBodyBytes", 2 ** 40 + 1],
+    ["maxBodyBytes", 0.5],
+    ["maxBodyBytes", "10 MiB"],
     ["prefix", "/api"],
     ["targt", "https://api.example.test"],
     ["__proto__", 1],
@@ -375,6 +391,10 @@ Deno.test("readVendorSettings() tells of contradictions between settings", async
       "/sessionIdleSeconds",
     ],
     "our hint for upstreams": [{ passCookies: ["signed_in"] }, "/passCookies"],
+    "scopes that a call without a token does not have": [
+      { upstreams: [{ path: "/", target: "https://a.test", anonymous: true, scopes: ["read:all"] }] },
+      "/upstreams/0/scopes",
+    ],
     "another hint for upstreams": [{ passCookies: ["x", "hint"], hintCookieName: "hint" }, "/passCookies"],
   };
   for (const [what, [members, pointer]] of Object.entries(rows)) {
