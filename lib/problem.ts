@@ -73,7 +73,11 @@ const PROBLEMS = {
     "If-Match does not name the present version. Read the settings again and repeat.",
   ],
   body_too_large: [413, "Body too large", "Send a smaller body."],
-  content_type_refused: [415, "Content type refused", "Send application/json."],
+  content_type_refused: [
+    415,
+    "Content type refused",
+    "Send application/json; forms as application/x-www-form-urlencoded, where a form is due.",
+  ],
   target_too_long: [414, "Address too long", "Send a shorter address."],
   prefetch_refused: [425, "Not now", "This address is not for prefetching. Open it."],
   headers_too_large: [

@@ -22,6 +22,9 @@ export interface AuthorizationResponse {
   readonly issuer: string | null;
 }
 
+/** The parameters of an authorization response that mean something here. */
+export const RESPONSE_NAMES: readonly string[] = ["state", "code", "error", "error_description", "iss"];
+
 /** State values are ours: 43 characters of base64url. */
 const STATE_REGEXP = /^[A-Za-z0-9_-]{43}$/;
 
@@ -31,7 +34,7 @@ const ERROR_REGEXP = /^[a-z_]{1,64}$/;
 
 /** Reads an authorization response; `null` if it cannot be one of ours. */
 export function readAuthorizationResponse(search: URLSearchParams): AuthorizationResponse | null {
-  const parameters = readParameters(search, ["state", "code", "error", "error_description", "iss"]);
+  const parameters = readParameters(search, RESPONSE_NAMES);
   const state = parameters?.get("state") ?? "";
   if (parameters === null || !STATE_REGEXP.test(state)) return null;
   const code = parameters.get("code") ?? null;

@@ -6,7 +6,7 @@
  */
 
 import type { EndReason } from "../../lib/store/mod.ts";
-import type { ProblemCode } from "../../lib/problem.ts";
+import { describeProblem, type ProblemCode } from "../../lib/problem.ts";
 import type { Recognition } from "../../lib/token_handler/sessions.ts";
 import type { Vendor } from "../../lib/token_handler/vendors.ts";
 import type { AppDeps } from "../deps.ts";
@@ -99,8 +99,8 @@ export async function respondVisitProblem(
   options: Omit<ProblemOptions, "requestId"> = {},
 ): Promise<Response> {
   const loginUrl = addressOf(visit, "login");
-  const isUnauthenticated = code === "unauthenticated" || code === "session_ended" || code === "token_refused";
-  const needsLogin = isUnauthenticated || code.startsWith("login_") || code === "id_token_refused";
+  const isUnauthenticated = describeProblem(code).status === 401;
+  const needsLogin = isUnauthenticated || code.startsWith("login_");
   return await respondProblem(visit.edge.request, code, {
     ...(needsLogin ? { action: { label: "Sign in", href: loginUrl } } : {}),
     ...options,

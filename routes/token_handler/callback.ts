@@ -8,7 +8,12 @@ import { hashOf, type JsonObject } from "../../lib/encoding.ts";
 import { verifyIdToken } from "../../lib/jwt/mod.ts";
 import { sendCodeExchange, type ServerMetadata, type TokenSet } from "../../lib/oauth/mod.ts";
 import { readBytes, sendForJson } from "../../lib/outbound.ts";
-import { type CallbackOutcome, decideCallback, readAuthorizationResponse } from "../../lib/token_handler/callback.ts";
+import {
+  type CallbackOutcome,
+  decideCallback,
+  readAuthorizationResponse,
+  RESPONSE_NAMES,
+} from "../../lib/token_handler/callback.ts";
 import { expiryOf } from "../../lib/token_handler/tokens.ts";
 import {
   readTransaction,
@@ -54,7 +59,7 @@ export async function handleCallback(deps: AppDeps, visit: Visit): Promise<Respo
   const isFirst = await deps.once.consume("state", await hashOf(transaction.state), usedUntil);
   if (!isFirst) return await respondExpired(deps, visit, "used", response.state);
   const answer = outcome.kind === "failed"
-    ? respondFailed(visit, outcome)
+    ? await respondFailed(visit, outcome)
     : await redeem(deps, visit, { begunAt: deps.now(), code: outcome.code, transaction, metadata });
   clearCookies(answer.headers, [visit.jar.transaction(transactionNameOf(transaction.state))]);
   return answer;
@@ -72,6 +77,8 @@ async function repeatAsGet(visit: Visit): Promise<Response> {
   if (body === null) return await respondVisitProblem(visit, "body_too_large");
   const form = new URLSearchParams(new TextDecoder().decode(body));
   if (readAuthorizationResponse(form) === null) return await respondVisitProblem(visit, "login_expired");
+  // Whatever else was posted, such as tokens, has no business in an address.
+  for (const name of new Set(form.keys())) if (!RESPONSE_NAMES.includes(name)) form.delete(name);
   const answer = respondRedirect(`${addressOf(visit, "callback")}?${form}`);
   return new Response(null, { status: 303, headers: answer.headers });
 }
@@ -96,19 +103,24 @@ async function respondExpired(deps: AppDeps, visit: Visit, reason: string, state
   return answer;
 }
 
-/** The target was allowed when the sign-in began; settings may have changed since. */
-function returnTargetOf(visit: Visit, transaction: Transaction): string {
+/** The target was allowed when the sign-in began; `null` if settings have changed since. */
+function returnTargetOf(visit: Visit, transaction: Transaction): string | null {
   const { ownOrigin, vendor: { allowedOrigins } } = visit;
-  return readReturnTarget(transaction.returnTo, { ownOrigin, allowedOrigins }) ?? `${ownOrigin}/`;
+  return readReturnTarget(transaction.returnTo, { ownOrigin, allowedOrigins });
 }
 
-function respondFailed(visit: Visit, outcome: Extract<CallbackOutcome, { kind: "failed" }>): Response {
+async function respondFailed(
+  visit: Visit,
+  outcome: Extract<CallbackOutcome, { kind: "failed" }>,
+): Promise<Response> {
   const { transaction, error, errorDescription } = outcome;
+  const target = returnTargetOf(visit, transaction);
+  if (target === null) return await respondVisitProblem(visit, "login_failed");
   const added = new URLSearchParams({
     error,
     ...(errorDescription === null ? {} : { error_description: errorDescription }),
   });
-  const [address, fragment] = returnTargetOf(visit, transaction).split(/(#.*)/s, 2);
+  const [address, fragment] = target.split(/(#.*)/s, 2);
   return respondRedirect(`${address}${address!.includes("?") ? "&" : "?"}${added}${fragment ?? ""}`);
 }
 
@@ -178,7 +190,7 @@ async function signIn(
   if (cookies === null) {
     return await respondVisitProblem(visit, "session_ended", { members: { reason: "back_channel" } });
   }
-  const response = respondRedirect(returnTargetOf(visit, transaction));
+  const response = respondRedirect(returnTargetOf(visit, transaction) ?? `${visit.ownOrigin}/`);
   setSessionCookies(response.headers, jar, cookies);
   deps.log({ level: "info", event: "signed_in", vendor: vendor.id, requestId: edge.requestId });
   return response;
