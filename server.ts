@@ -24,6 +24,7 @@ import type { LogEvent } from "./lib/log.ts";
 import { systemRandom } from "./lib/random.ts";
 import { createMemoryRecords, type Records } from "./lib/store/mod.ts";
 import { createKvRecords } from "./lib/store/kv/mod.ts";
+import { isLoopbackName } from "./lib/vendor/mod.ts";
 import { createSigningKeys, createTokenService, type KeyWrap, type TokenService } from "./lib/token_service/mod.ts";
 import { createServiceKeys } from "./lib/token_handler/service_keys.ts";
 import { type Cloakroom, createCloakroom } from "./routes/cloakroom.ts";
@@ -32,6 +33,8 @@ import { createDemoPages } from "./routes/demo/page.ts";
 import { DEMO_LOGINS, DEMO_MANAGEMENT_CLIENT, MANAGEMENT_SCOPES, seedDemo } from "./routes/demo/seed.ts";
 import { readTrustedProxies } from "./routes/shared/proxies.ts";
 import { createTokenServiceApp } from "./routes/token_service/mod.ts";
+
+export type { ConfigFault, ServiceConfig } from "./lib/config.ts";
 
 /** Milliseconds that running requests get when the service is told to stop. */
 const DRAIN_MS = 4000;
@@ -83,7 +86,7 @@ export async function loadConfig(env: Readonly<Record<string, string>>): Promise
     random: systemRandom,
   });
   const faults = outcome.kind === "refused" ? [...outcome.faults] : [];
-  const path = env.KV_PATH ?? "";
+  const path = (outcome.kind === "read" ? outcome.config.kvPath : env.KV_PATH) ?? "";
   if (isFilePath(path) && !await isWritable(path)) {
     faults.push({
       variable: "KV_PATH",
@@ -248,7 +251,9 @@ async function startConfigured(config: ServiceConfig): Promise<RunningService> {
       ...(config.publicUrl === null ? [] : [`Public address: ${config.publicUrl}`]),
       ...(config.tokenService === null ? [] : [`Token service: ${config.tokenService}`]),
       `Management: ${
-        config.management === null ? "off" : `tokens of ${config.management.issuer} for ${config.management.audience}`
+        config.management === null
+          ? "off, so vendors cannot be added over HTTP"
+          : `tokens of ${config.management.issuer} for ${config.management.audience}`
       }`,
     ].join("\n"),
     async shutdown(): Promise<void> {
@@ -291,6 +296,8 @@ export async function createService(config: ServiceConfig, isAccepting: () => bo
     log: writeLog,
     trustedProxies: config.trustedProxies,
     plainLoopbackCookies: config.plainLoopbackCookies,
+    // Whoever tries the configured service on their own machine has no certificates there.
+    insecureAllowLoopback: config.publicUrl !== null && isLoopbackName(new URL(config.publicUrl).hostname),
     isAccepting,
   });
   if (config.tokenService === null) return { handle: cloakroom.fetch, cloakroom, tokenService: null, close };
@@ -342,13 +349,18 @@ function createTokenServiceHandle(tokenService: TokenService): Handle {
   };
 }
 
-/** Sends requests for one host to another application on the same listener. */
+/** Sends requests for one address to another application on the same listener: a host of its own, or a path. */
 function atAddress(address: string, there: Handle, elsewhere: Handle): Handle {
-  const { host } = new URL(address);
-  return (request, clientAddress) => {
-    const asked = request.headers.get("host")?.toLowerCase();
-    return asked === host ? there(request, clientAddress) : elsewhere(request, clientAddress);
+  const { host, pathname } = new URL(address);
+  const base = pathname.replace(/\/$/, "");
+  const isThere = ({ headers, url }: Request): boolean => {
+    if (headers.get("host")?.toLowerCase() !== host) return false;
+    if (base === "") return true;
+    const path = url.slice(url.indexOf("/", "https://".length)).split("?", 1)[0]!;
+    // RFC 8414, section 3.1: the well-known part stands before the issuer's path.
+    return path.startsWith(`${base}/`) || (path.startsWith("/.well-known/") && path.endsWith(base));
   };
+  return (request, clientAddress) => (isThere(request) ? there : elsewhere)(request, clientAddress);
 }
 
 /** One line of JSON an event: the log of the configured service. */

@@ -93,7 +93,7 @@ const SECRETS: readonly Variable[] = ["CLOAKROOM_MASTER_KEY", "CLOAKROOM_BOOTSTR
 const HARMLESS: readonly Variable[] = ["HOST", "PORT", "CLOAKROOM_DEMO", "CLOAKROOM_LOOPBACK_COOKIES"];
 
 /** How to make a master key. */
-const MAKE_KEY = "make one with: openssl rand 32 | basenc --base64url | tr -d '='";
+const MAKE_KEY = "make one with: openssl rand -base64 32 | tr '+/' '-_' | tr -d '='";
 
 /**
  * Reads the configuration.
@@ -148,6 +148,12 @@ export function readConfig(env: Readonly<Record<string, string>>, sources: Confi
   };
   if (management.issuer !== null && management.audience === null && !isGiven("CLOAKROOM_PUBLIC_URL")) {
     report("CLOAKROOM_MANAGEMENT_AUDIENCE", "Missing: set it, or CLOAKROOM_PUBLIC_URL, from which it follows");
+  }
+  if (tokenService !== null && publicUrl !== null && isShadowing(tokenService, publicUrl)) {
+    report(
+      "CLOAKROOM_TOKEN_SERVICE",
+      "Expected a host of its own, or a path such as /id: here it would answer for the whole app",
+    );
   }
   const bootstrapClient = readBootstrapClient(values.CLOAKROOM_BOOTSTRAP_CLIENT, report);
   if (bootstrapClient !== null && tokenService === null) {
@@ -272,6 +278,12 @@ function isBase(text: string): boolean {
   if (url === null || (url.href !== text && url.href !== `${text}/`)) return false;
   if (/[?#]/.test(text) || url.username !== "" || url.password !== "") return false;
   return url.protocol === "https:" || (url.protocol === "http:" && isLoopbackName(url.hostname));
+}
+
+/** Tells whether the token service would take every request of the app. */
+function isShadowing(tokenService: string, publicUrl: string): boolean {
+  const { host, pathname } = new URL(tokenService);
+  return pathname === "/" && host === new URL(publicUrl).host;
 }
 
 function readBootstrapClient(text: string | undefined, report: Report): ServiceConfig["bootstrapClient"] {

@@ -16,7 +16,41 @@ export interface ProblemText {
   readonly detail: string;
 }
 
-const PROBLEMS = {
+/** The stable code of a problem. */
+export type ProblemCode =
+  | "request_malformed"
+  | "parameter_refused"
+  | "return_target_refused"
+  | "login_expired"
+  | "login_failed"
+  | "login_refused"
+  | "id_token_refused"
+  | "unauthenticated"
+  | "session_ended"
+  | "token_refused"
+  | "origin_refused"
+  | "csrf_header_missing"
+  | "forbidden"
+  | "session_unknown"
+  | "vendor_unknown"
+  | "not_found"
+  | "method_refused"
+  | "conflict"
+  | "precondition_failed"
+  | "body_too_large"
+  | "content_type_refused"
+  | "target_too_long"
+  | "prefetch_refused"
+  | "headers_too_large"
+  | "settings_refused"
+  | "internal_error"
+  | "token_service_error"
+  | "upstream_unreachable"
+  | "token_service_unreachable"
+  | "store_unavailable"
+  | "upstream_timeout";
+
+const PROBLEMS: { readonly [Code in ProblemCode]: readonly [status: number, title: string, detail: string] } = {
   request_malformed: [
     400,
     "Malformed request",
@@ -56,7 +90,11 @@ const PROBLEMS = {
     "Origin refused",
     "Requests with cookies must come from the same origin or from one in the vendor's allowedOrigins.",
   ],
-  csrf_header_missing: [403, "Header missing", "This vendor requires the header X-CSRF: 1 on every call."],
+  csrf_header_missing: [
+    403,
+    "Header missing",
+    "This vendor requires the header X-CSRF: 1 (or token-handler-version: 1) on every call.",
+  ],
   forbidden: [403, "Not allowed", "The token lacks the scope for this call, or is bound to another vendor."],
   session_unknown: [404, "Unknown session", "You have no living session of this id. Read the list again."],
   vendor_unknown: [404, "Unknown vendor", "No vendor is configured under this name or host."],
@@ -100,10 +138,7 @@ const PROBLEMS = {
   token_service_unreachable: [503, "The token service is not reachable", "Try again in a moment."],
   store_unavailable: [503, "The store is not reachable", "Try again in a moment."],
   upstream_timeout: [504, "The API did not answer in time", "Try again in a moment."],
-} as const satisfies Record<string, readonly [number, string, string]>;
-
-/** The stable code of a problem. */
-export type ProblemCode = keyof typeof PROBLEMS;
+};
 
 /** All codes, for documentation and tests. */
 export const problemCodes: readonly ProblemCode[] = Object.keys(PROBLEMS) as ProblemCode[];

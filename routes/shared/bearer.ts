@@ -28,7 +28,11 @@ export async function readManager(deps: AppDeps, edge: Edge): Promise<Manager | 
   const found = await deps.metadata.find(issuer);
   const unavailable = () =>
     respondProblem(request, "token_service_unreachable", { requestId, headers: { "retry-after": "5" } });
-  if (found.kind !== "found") return await unavailable();
+  if (found.kind === "refused") {
+    deps.log({ level: "error", event: "management_metadata_refused", reason: found.reason, requestId });
+    return await respondProblem(request, "token_service_error", { requestId });
+  }
+  if (found.kind === "unavailable") return await unavailable();
   const { keySets, now } = deps;
   const verdict = await verifyAccessToken(token, { keySets, jwksUri: found.metadata.jwksUri, issuer, audience, now });
   if (verdict.kind === "unavailable") return await unavailable();

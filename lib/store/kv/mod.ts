@@ -30,6 +30,10 @@ import {
   StoreUnavailableError,
 } from "../records.ts";
 
+export type { Clock } from "../../clock.ts";
+export type { Random } from "../../random.ts";
+export type { Wait } from "../../waiting.ts";
+
 /** The part of `Deno.Kv` that is used, so that other runtimes can offer it too. */
 export interface KvLike {
   /** Reads one entry. */
