@@ -11,7 +11,7 @@ import { CONTROLS } from "./controls.ts";
 import { READINGS } from "./readings.ts";
 import { run, variantsOf } from "./run.ts";
 import { signSecp256k1, verifySecp256k1 } from "./secp256k1.ts";
-import { ACME, createWorld } from "./world.ts";
+import { ACME, withWorld } from "./world.ts";
 
 const cases = readCases();
 const readme = Deno.readTextFileSync(new URL("README.md", import.meta.url));
@@ -124,22 +124,18 @@ async function runAll(
   t: Deno.TestContext,
   table: Readonly<Record<string, readonly [AttackRequest, JsonObject]>>,
 ): Promise<void> {
-  const world = await createWorld();
-  try {
+  await withWorld(async (world) => {
     for (const [what, [request, expect]] of Object.entries(table)) {
       await t.step(what, async () => {
         const faults = await run(world, { group: "callback", id: "made up", what, request, expect });
         assert(faults.length > 0);
       });
     }
-  } finally {
-    await world.close();
-  }
+  });
 }
 
 Deno.test("what always holds is judged always: servers that fail, dial strangers, or show their inside", async () => {
-  const world = await createWorld();
-  try {
+  await withWorld(async (world) => {
     const attack = { group: "callback", id: "made up", what: "", request: LOGIN, expect: { status: [] } };
     assertEquals(await run(world, attack), []);
     await world.cloakroom.saveVendor("acme", {
@@ -154,9 +150,7 @@ Deno.test("what always holds is judged always: servers that fail, dial strangers
     const bearer = { ...attack, request: { ...ID_TOKEN, where: "access_token" } };
     await world.cloakroom.saveVendor("acme", ACME);
     assertStringIncludes((await run(world, bearer)).join("; "), "shows its inside");
-  } finally {
-    await world.close();
-  }
+  });
 });
 
 Deno.test("the attacker's ES256K signatures are good ones", async () => {

@@ -136,3 +136,13 @@ export async function createWorld(): Promise<World> {
     },
   };
 }
+
+/** Runs something in a world of its own, and stops that whatever happens. */
+export async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
+  const world = await createWorld();
+  try {
+    await run(world);
+  } finally {
+    await world.close();
+  }
+}

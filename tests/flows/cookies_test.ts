@@ -9,7 +9,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { compactDecrypt } from "@panva/jose";
 import { flipBit, PARTS, reseal, withHeader } from "../attacks/sealed.ts";
 import { cookieOf, createStage, type Stage } from "../attacks/stage.ts";
-import { ACME, createWorld } from "../attacks/world.ts";
+import { ACME, withWorld } from "../attacks/world.ts";
 
 /** The cookies of one request. */
 interface Pair {
@@ -132,10 +132,5 @@ function withoutValue(line: string): string {
 }
 
 async function withStage(run: (stage: Stage) => Promise<void>): Promise<void> {
-  const world = await createWorld();
-  try {
-    await run(createStage(world));
-  } finally {
-    await world.close();
-  }
+  await withWorld((world) => run(createStage(world)));
 }

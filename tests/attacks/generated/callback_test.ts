@@ -15,7 +15,7 @@ import { PATHS, TRANSACTION_PREFIX } from "../names.ts";
 import { watch } from "../outcome.ts";
 import { reseal } from "../sealed.ts";
 import { baseOf, type Begun, cookieOf, createStage, sessionOf, type Stage } from "../stage.ts";
-import { ACME, createWorld, GLOBEX, type World } from "../world.ts";
+import { ACME, GLOBEX, withWorld, type World } from "../world.ts";
 
 /** A callback, as it is about to be asked for. */
 interface Ask {
@@ -254,7 +254,7 @@ const TABLES = { "parameters": MISSING_OR_WRONG, "transaction cookies": WRONG_CO
 
 for (const [name, table] of Object.entries(TABLES)) {
   Deno.test(`a callback with wrong ${name} reaches no token endpoint and signs nobody in`, async (t) => {
-    await withWorld(async (world) => {
+    await withTwin(async (world) => {
       await t.step("control: the good callback", async () => {
         const alice = await createStage(world).begun("alice");
         const effects = watch(world);
@@ -394,15 +394,12 @@ Deno.test("an error from the provider leads back with a code, and with nothing t
   });
 });
 
-async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
-  const world = await createWorld();
-  // A vendor of the same issuer and client that is served at every host: only the seal keeps it apart.
-  await world.cloakroom.saveVendor("twin", { ...ACME, hosts: [] });
-  try {
+/** With a vendor of the same issuer and client that is served at every host: only the seal keeps it apart. */
+async function withTwin(run: (world: World) => Promise<void>): Promise<void> {
+  await withWorld(async (world) => {
+    await world.cloakroom.saveVendor("twin", { ...ACME, hosts: [] });
     await run(world);
-  } finally {
-    await world.close();
-  }
+  });
 }
 
 async function ask(world: World, begun: Begun, asked: Ask) {

@@ -7,7 +7,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { PATHS } from "../names.ts";
-import { ACME, createWorld, type World } from "../world.ts";
+import { ACME, withWorld, type World } from "../world.ts";
 
 const PREFIXES = [
   ...["", "/", "//", "///", "////", "/\\", "\\", "\\\\", "\\/", "/\t/", "/\n/", "\t//", " //", "/ /", "/\u0000/"],
@@ -79,15 +79,6 @@ Deno.test("no generated return target of a logout leads to a foreign host", asyn
     assert(accepted > 100 && accepted < TARGETS.length / 2, `${accepted} of ${TARGETS.length} accepted`);
   });
 });
-
-async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
-  const world = await createWorld();
-  try {
-    await run(world);
-  } finally {
-    await world.close();
-  }
-}
 
 /** Asks the product without a socket in between: there are thousands of questions. */
 async function visit(world: World, path: string, cookie = ""): Promise<Response> {

@@ -11,7 +11,7 @@ import { COOKIES, PATHS, TRANSACTION_PREFIX } from "../names.ts";
 import { watch } from "../outcome.ts";
 import { flipBit, PARTS, reseal, withHeader } from "../sealed.ts";
 import { type Begun, cookieOf, createStage, type Person, sessionOf, type Stage } from "../stage.ts";
-import { ACME, createWorld, type World } from "../world.ts";
+import { ACME, withWorld, type World } from "../world.ts";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -109,12 +109,7 @@ async function essenceOf(response: Response): Promise<string> {
 }
 
 async function withStage(run: (stage: Stage) => Promise<void>): Promise<void> {
-  const world = await createWorld();
-  try {
-    await run(createStage(world));
-  } finally {
-    await world.close();
-  }
+  await withWorld((world) => run(createStage(world)));
 }
 
 async function visit(world: World, path: string, cookie: string): Promise<Response> {
@@ -161,7 +156,7 @@ for (const kind of ["at", "rt"] as const) {
     });
   });
 
-  Deno.test(`a ${COOKIES[kind]} with any other content under the right key is 401`, async () => {
+  Deno.test(`any other content of ${COOKIES[kind]} under the right key is 401`, async () => {
     await withStage(async (stage) => {
       const sealed = cookieOf(await stage.signedIn("alice"), kind)!;
       const contents = await Promise.all(

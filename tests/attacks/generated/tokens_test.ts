@@ -14,7 +14,7 @@ import { PATHS } from "../names.ts";
 import { watch } from "../outcome.ts";
 import { run } from "../run.ts";
 import { createStage, sessionOf } from "../stage.ts";
-import { ACME, createWorld, type World } from "../world.ts";
+import { ACME, withWorld, type World } from "../world.ts";
 
 /** Header members that must not get a token accepted, signed by the right key as they stand. */
 const HEADERS: readonly JsonObject[] = [
@@ -355,13 +355,4 @@ async function signInWith(
   const { milliseconds } = effects();
   assertEquals(await sessionOf(alice), session);
   return [status, milliseconds];
-}
-
-async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
-  const world = await createWorld();
-  try {
-    await run(world);
-  } finally {
-    await world.close();
-  }
 }
