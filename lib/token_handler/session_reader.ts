@@ -38,24 +38,37 @@ export interface SessionReader {
 export function createSessionReader(store: SessionStore, keys: VendorKeys, maxBytes: number): SessionReader {
   const cache = createBoundedCache<{ readonly snapshot: SessionSnapshot; readonly readAt: number }>(maxBytes);
 
+  /** Looks that are under way; one whose session changes meanwhile may have seen it as it was before. */
+  const looks = new Set<{ readonly name: string; isCurrent: boolean }>();
+
   function forget(vendorId: string, sessionId: string): void {
-    cache.delete(`${vendorId} ${sessionId}`);
+    const name = `${vendorId} ${sessionId}`;
+    cache.delete(name);
+    for (const look of looks) {
+      if (look.name === name) look.isCurrent = false;
+    }
   }
 
   async function look(name: string, vendorId: string, sessionId: string): Promise<SessionSnapshot | null> {
     const known = cache.get(name);
     const readAt = performance.now();
-    const stored = await store.find(vendorId, sessionId);
-    if (stored === null) {
-      cache.delete(name);
-      return null;
+    const look = { name, isCurrent: true };
+    looks.add(look);
+    try {
+      const stored = await store.find(vendorId, sessionId);
+      if (stored === null) {
+        cache.delete(name);
+        return null;
+      }
+      const { sealed } = stored.value;
+      const isSame = known?.snapshot.stored.version === stored.version;
+      const content = isSame ? known!.snapshot.content : await openContent(keys, stored.value, sealed);
+      const snapshot = { stored, content };
+      if (look.isCurrent) cache.set(name, { snapshot, readAt }, 2 * sealed.length + ENTRY_BYTES);
+      return snapshot;
+    } finally {
+      looks.delete(look);
     }
-    const { sealed } = stored.value;
-    const isSame = known?.snapshot.stored.version === stored.version;
-    const content = isSame ? known!.snapshot.content : await openContent(keys, stored.value, sealed);
-    const snapshot = { stored, content };
-    cache.set(name, { snapshot, readAt }, 2 * sealed.length + ENTRY_BYTES);
-    return snapshot;
   }
 
   return {

@@ -37,6 +37,10 @@ const GRACE_SECONDS = 60;
 /** Milliseconds that a caller waits for a refresh. The refresh itself goes on. */
 const PATIENCE_MS = 5000;
 
+/** How often new tokens are offered to a store that is away: with its own deadline for a minute, about. */
+const MAX_SAVE_ATTEMPTS = 30;
+const SAVE_AGAIN_MS = 100;
+
 /** Seconds without a new try after a failure that will pass: one to three by chance, so that nobody comes in step. */
 const COOL_SECONDS = 1;
 const COOL_SPREAD = 3;
@@ -305,7 +309,8 @@ export function createSessions(options: SessionsOptions): Sessions {
     const noted = { ...record, lastSeenAt: touch ? now() : record.lastSeenAt, sealed };
     if (!await store.save(noted, version)) return live;
     const stored = await store.find(record.vendorId, record.id);
-    return stored === null ? live : { record: stored.value, version: stored.version, content };
+    // What others wrote after it, a new generation or the end, does not go with the tokens of this request.
+    return stored?.value.sealed === sealed ? { record: stored.value, version: stored.version, content } : live;
   }
 
   /** The generation that follows, as far as somebody has made it; `null` while the session is still at this one. */
@@ -347,12 +352,26 @@ export function createSessions(options: SessionsOptions): Sessions {
       await end(vendor.id, record.id, reason);
       return { result: { kind: "ended", reason } };
     }
-    return { result: await saveGeneration(vendor, session, answer) };
+    return { result: await insist(() => saveGeneration(vendor, session, answer)) };
+  }
+
+  /** Tokens that have just been issued exist nowhere else, so a store that is away is asked again for a while. */
+  async function insist<T>(call: () => Promise<T>): Promise<T> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await call();
+      } catch (error) {
+        const isAway = error instanceof Error && "code" in error && error.code === "store_unavailable";
+        if (!isAway || attempt === MAX_SAVE_ATTEMPTS) throw error;
+        await wait(SAVE_AGAIN_MS);
+      }
+    }
   }
 
   /**
    * Keeps the new tokens until the browser shows that it got them. An answer revives nothing: where the session ended
-   * meanwhile, the new refresh token is revoked.
+   * meanwhile, the new refresh token is revoked. Nor does it replace a generation that another process has made in its
+   * place: where the provider answered twice, both answers are good.
    */
   async function saveGeneration(
     vendor: Vendor,
@@ -365,6 +384,9 @@ export function createSessions(options: SessionsOptions): Sessions {
     let stored: Stored<SessionRecord> | null = { key: [], value: session.record, version: session.version };
     let content: SessionContent | null = session.content;
     while (stored !== null && stored.value.ended === null && content !== null) {
+      if (stored.value.generation >= next.generation) {
+        return await findSuccessor(vendor, session) ?? { kind: "unavailable", retryAfterSeconds: 1 };
+      }
       const renewed = { idToken: idToken ?? content.idToken, scope: scope ?? content.scope, tokens, isKept };
       const sealed = await sealContent(keys, next, { ...content, ...renewed });
       const { generation, refreshedAt } = next;
