@@ -490,14 +490,16 @@ export function createSessions(options: SessionsOptions): Sessions {
       const { accessToken, expiresAt, refreshToken = null } = session.tokens;
       const isUsable = accessToken !== undefined && expiresAt !== undefined;
       const freshness = isUsable ? decideFreshness(expiresAt, now()) : "dead";
+      // Without a refresh token nothing can be forced: what lives goes on living.
+      const isForced = force && refreshToken !== null;
       const present = async (): Promise<Readiness | null> => {
-        if (!isUsable || freshness === "dead" || force) return null;
+        if (!isUsable || freshness === "dead" || isForced) return null;
         if (session.renew === "none") return { kind: "ready", accessToken, expiresAt, cookies: null };
         const pair = { accessToken, expiresAt, refreshToken };
         const cookies = await sealPair(vendor, session.record, { pair, isKept: session.content.isKept });
         return readyWith(pair, renewedBy(cookies, session.renew === "at"));
       };
-      if (freshness === "fresh" && !force) return (await present())!;
+      if (freshness === "fresh" && !isForced) return (await present())!;
       if (refreshToken === null) {
         const usable = await present();
         if (usable !== null) return usable;

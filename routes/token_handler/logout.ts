@@ -15,8 +15,11 @@ import { addressOf, judgeOrigin, recognise, respondVisitProblem, type Visit } fr
 /** Seconds for which the address in a fetch's answer works. */
 const CONTINUE_SECONDS = 300;
 
-/** Longest sealed address. */
-const MAX_CONTINUE_LENGTH = 8192;
+/** Longest sealed address: what the edge lets through. */
+const MAX_CONTINUE_LENGTH = 16_000;
+
+/** Longest ID token in an address. Without the hint, the token service may ask its user whether to sign out. */
+const MAX_HINT_LENGTH = 4096;
 
 /** Signs out. A navigation goes on to the token service; a fetch is told where to go. */
 export async function handleLogout(deps: AppDeps, visit: Visit): Promise<Response> {
@@ -34,7 +37,7 @@ export async function handleLogout(deps: AppDeps, visit: Visit): Promise<Respons
     const own = session?.record.id ?? null;
     const fetchSite = request.headers.get("sec-fetch-site");
     if (!mayLogout({ own, asked: parameters.get("sid"), fetchSite })) {
-      const href = `${addressOf(visit, "logout")}?${new URLSearchParams({ returnTo: reading.returnTo })}`;
+      const href = `${addressOf(visit, "logout")}?${new URLSearchParams({ returnTo: reading.returnTo, sid: own! })}`;
       return await respondVisitProblem(visit, "origin_refused", { action: { label: "Sign out", href } });
     }
   } else {
@@ -64,12 +67,13 @@ async function endSession(
   const found = await deps.metadata.find(vendor.issuer);
   const metadata = found.kind === "found" ? found.metadata : null;
   const refreshToken = session?.tokens.refreshToken ?? null;
+  const idToken = session?.content.idToken ?? null;
   if (refreshToken !== null) deps.background(deps.calls.revoke(vendor, refreshToken));
   return logoutAddress({
     clientId: vendor.clientId,
     authHostname: vendor.authHostname,
     endSessionEndpoint: metadata?.endSessionEndpoint ?? null,
-    idToken: session?.content.idToken ?? null,
+    idToken: idToken !== null && idToken.length <= MAX_HINT_LENGTH ? idToken : null,
     returnTo,
     registered: vendor.postLogoutRedirects,
   });
