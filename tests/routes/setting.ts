@@ -62,6 +62,8 @@ export interface Setting {
   readonly records: Records;
   readonly network: Network;
   readonly log: LogEvent[];
+  /** Answers for the provider's token endpoint, which then never learns of the call; `null` if the provider answers. */
+  tokenFault: Handler | null;
   /** Opens a browser without cookies. */
   openBrowser(): TestBrowser;
   /** Opens a browser and signs somebody in. */
@@ -82,7 +84,14 @@ export async function createSetting(options: SettingOptions = {}): Promise<Setti
   const clients = [{ id: "web-app", secret: null, redirectUris }];
   const idp = await createMockIdp({ clients, now: clock, issuer: ISSUER });
   const upstream = createMockUpstream();
-  const network = createNetwork({ "idp.test": idp.handle, "upstream.test": upstream.handle, ...hosts });
+  const network = createNetwork({
+    "idp.test": (request) => {
+      const isToken = new URL(request.url).pathname === "/token";
+      return (isToken && setting.tokenFault || idp.handle)(request);
+    },
+    "upstream.test": upstream.handle,
+    ...hosts,
+  });
   const records = wrapRecords(createMemoryRecords(clock));
   const log: LogEvent[] = [];
   const cloakroom = await createCloakroom({
@@ -122,6 +131,7 @@ export async function createSetting(options: SettingOptions = {}): Promise<Setti
     records,
     network,
     log,
+    tokenFault: null,
     makeToken,
 
     openBrowser(): TestBrowser {
