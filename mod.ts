@@ -46,7 +46,7 @@
  */
 
 export { type Cloakroom, type CloakroomOptions, createCloakroom } from "./routes/cloakroom.ts";
-export type { ManagementAccess } from "./routes/deps.ts";
+export type { ManagementAccess, WebSockets } from "./routes/deps.ts";
 export type { Clock } from "./lib/clock.ts";
 export { type LogEvent, type Logger, silentLogger } from "./lib/log.ts";
 export type { ClientAuthentication } from "./lib/oauth/mod.ts";

@@ -27,7 +27,9 @@ import { createKvRecords } from "./lib/store/kv/mod.ts";
 import { isLoopbackName } from "./lib/vendor/mod.ts";
 import { createSigningKeys, createTokenService, type KeyWrap, type TokenService } from "./lib/token_service/mod.ts";
 import { createServiceKeys } from "./lib/token_handler/service_keys.ts";
+import { within } from "./lib/waiting.ts";
 import { type Cloakroom, createCloakroom } from "./routes/cloakroom.ts";
+import type { WebSockets } from "./routes/deps.ts";
 import { createDemoApi } from "./routes/demo/api.ts";
 import { createDemoPages } from "./routes/demo/page.ts";
 import { DEMO_LOGINS, DEMO_MANAGEMENT_CLIENT, MANAGEMENT_SCOPES, seedDemo } from "./routes/demo/seed.ts";
@@ -35,6 +37,12 @@ import { readTrustedProxies } from "./routes/shared/proxies.ts";
 import { createTokenServiceApp } from "./routes/token_service/mod.ts";
 
 export type { ConfigFault, ServiceConfig } from "./lib/config.ts";
+
+/** WebSockets of this runtime. */
+const webSockets: WebSockets = {
+  dial: (address, options) => new WebSocket(address, options),
+  upgrade: (request, protocol) => Deno.upgradeWebSocket(request, protocol === "" ? {} : { protocol }),
+};
 
 /** Milliseconds that running requests get when the service is told to stop. */
 const DRAIN_MS = 4000;
@@ -158,12 +166,17 @@ function listen(
   );
 }
 
-async function shutdownAll(servers: readonly Deno.HttpServer[], cloakroom: Cloakroom): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise((resolve) => timer = setTimeout(resolve, DRAIN_MS));
-  const drained = Promise.all([...servers.map((server) => server.shutdown()), cloakroom.settle()]);
-  await Promise.race([drained, deadline]);
-  clearTimeout(timer);
+/**
+ * Stops listening and lets running requests end, but not for ever. Streams would not end by themselves, so they are told
+ * first; what the running requests call stops last.
+ */
+async function shutdownAll([app, ...others]: readonly Deno.HttpServer[], cloakroom: Cloakroom): Promise<void> {
+  cloakroom.endStreams();
+  const drain = async () => {
+    await Promise.all([app?.shutdown(), cloakroom.settle()]);
+    await Promise.all(others.map((server) => server.shutdown()));
+  };
+  await within(DRAIN_MS, drain());
 }
 
 async function startDemo(config: ServiceConfig): Promise<RunningService> {
@@ -196,6 +209,7 @@ async function startDemo(config: ServiceConfig): Promise<RunningService> {
     plainLoopbackCookies: config.plainLoopbackCookies,
     insecureAllowLoopback: true,
     isAccepting: () => isAccepting,
+    webSockets,
     demoPages: createDemoPages(DEMO_LOGINS),
   });
   const apps = [url, `http://127.0.0.1:${appPort}`];
@@ -299,6 +313,7 @@ export async function createService(config: ServiceConfig, isAccepting: () => bo
     // Whoever tries the configured service on their own machine has no certificates there.
     insecureAllowLoopback: config.publicUrl !== null && isLoopbackName(new URL(config.publicUrl).hostname),
     isAccepting,
+    webSockets,
   });
   if (config.tokenService === null) return { handle: cloakroom.fetch, cloakroom, tokenService: null, close };
   const tokenService = await createConfiguredTokenService(config, { records, issuer: config.tokenService });

@@ -35,6 +35,7 @@ export type ProblemCode =
   | "vendor_unknown"
   | "not_found"
   | "method_refused"
+  | "body_timeout"
   | "conflict"
   | "precondition_failed"
   | "body_too_large"
@@ -44,6 +45,7 @@ export type ProblemCode =
   | "headers_too_large"
   | "settings_refused"
   | "internal_error"
+  | "websocket_unsupported"
   | "token_service_error"
   | "upstream_unreachable"
   | "token_service_unreachable"
@@ -100,6 +102,7 @@ const PROBLEMS: { readonly [Code in ProblemCode]: readonly [status: number, titl
   vendor_unknown: [404, "Unknown vendor", "No vendor is configured under this name or host."],
   not_found: [404, "Not found", "Nothing is served under this path."],
   method_refused: [405, "Method not allowed", "This path does not take this method."],
+  body_timeout: [408, "Body too slow", "The body did not arrive in time. Send it faster, or in smaller parts."],
   conflict: [
     409,
     "Conflict",
@@ -129,6 +132,7 @@ const PROBLEMS: { readonly [Code in ProblemCode]: readonly [status: number, titl
     "Something failed on our side",
     "Try again; give the request id to the operator if it happens again.",
   ],
+  websocket_unsupported: [501, "No WebSockets", "This service was started without WebSockets."],
   token_service_error: [
     502,
     "The token service answered with an error",

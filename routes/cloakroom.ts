@@ -16,11 +16,12 @@ import { moveToMasterKey } from "../lib/token_handler/master_key_change.ts";
 import { createRefreshCalls } from "../lib/token_handler/refresh.ts";
 import { createServiceKeys } from "../lib/token_handler/service_keys.ts";
 import { createSessions } from "../lib/token_handler/sessions.ts";
+import { createStreams } from "../lib/token_handler/streams.ts";
 import { createVendorKeys, type VendorKeys } from "../lib/token_handler/vendor_keys.ts";
 import { createVendorDirectory, type VendorDefaults, type VendorDirectory } from "../lib/token_handler/vendors.ts";
 import { readVendorSettings } from "../lib/vendor/mod.ts";
 import { createApp } from "./app.ts";
-import type { ManagementAccess } from "./deps.ts";
+import type { ManagementAccess, WebSockets } from "./deps.ts";
 import { readTrustedProxies } from "./shared/proxies.ts";
 
 /** What a token handler is made of. */
@@ -37,6 +38,8 @@ export interface CloakroomOptions {
   readonly management?: ManagementAccess | null;
   /** Calls to token services and upstreams; the platform's `fetch` by default. */
   readonly fetch?: Fetch;
+  /** What the runtime offers for WebSockets: without it, handshakes are answered 501. */
+  readonly webSockets?: WebSockets;
   /** Time; the system's by default. */
   readonly now?: Clock;
   /** Randomness; the system's by default. */
@@ -69,6 +72,8 @@ export interface Cloakroom {
   readonly vendors: VendorDirectory;
   /** Their sealing keys. */
   readonly keys: VendorKeys;
+  /** Ends WebSockets (1001) and server-sent events, which would otherwise go on for ever: before the service stops. */
+  endStreams(): void;
   /** Waits for work that goes on after answers, such as revocations. */
   settle(): Promise<void>;
 }
@@ -108,11 +113,14 @@ export async function createCloakroom(options: CloakroomOptions): Promise<Cloakr
   if (masterKeys.length > 1) background(moveToMasterKey({ store: stores.vendors, vendors, keys, log }));
 
   const { leases } = stores;
-  const sessions = createSessions({ store: stores.sessions, leases, keys, calls, background, now, random });
+  const onEnded = (vendorId: string, sessionId: string) => streams.endSession(vendorId, sessionId);
+  const sessions = createSessions({ store: stores.sessions, leases, keys, calls, onEnded, background, now, random });
+  const streams = createStreams({ sessions, now });
   const app = createApp({
     vendors,
     keys,
     sessions,
+    streams,
     once: stores.once,
     metadata,
     keySets,
@@ -130,6 +138,7 @@ export async function createCloakroom(options: CloakroomOptions): Promise<Cloakr
       await stores.vendors.listIds({ limit: 1 });
       return options.isAccepting?.() ?? true;
     },
+    ...(options.webSockets === undefined ? {} : { webSockets: options.webSockets }),
     ...(options.demoPages === undefined ? {} : { demoPages: options.demoPages }),
   });
 
@@ -147,6 +156,8 @@ export async function createCloakroom(options: CloakroomOptions): Promise<Cloakr
       const outcome = await vendors.save(vendorId, reading);
       if (outcome.kind !== "saved") throw new TypeError(`Cannot save vendor "${vendorId}": ${outcome.kind}`);
     },
+
+    endStreams: streams.stop,
 
     async settle(): Promise<void> {
       while (running.size > 0) await Promise.all(running);

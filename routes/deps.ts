@@ -13,6 +13,7 @@ import type { Random } from "../lib/random.ts";
 import type { OnceStore } from "../lib/store/mod.ts";
 import type { RefreshCalls } from "../lib/token_handler/refresh.ts";
 import type { Sessions } from "../lib/token_handler/sessions.ts";
+import type { Streams } from "../lib/token_handler/streams.ts";
 import type { VendorKeys } from "../lib/token_handler/vendor_keys.ts";
 import type { VendorDirectory } from "../lib/token_handler/vendors.ts";
 import type { TrustedProxies } from "./shared/proxies.ts";
@@ -23,6 +24,17 @@ export interface ManagementAccess {
   readonly issuer: string;
   /** The audience that they must be meant for. */
   readonly audience: string;
+}
+
+/** What only the runtime can do about WebSockets. */
+export interface WebSockets {
+  /** Opens one to an upstream. */
+  dial(
+    address: string,
+    options: { readonly protocols: string[]; readonly headers: [name: string, value: string][] },
+  ): WebSocket;
+  /** Turns a request into one; `protocol` is empty where none was agreed. Nobody may read the request any more. */
+  upgrade(request: Request, protocol: string): { readonly socket: WebSocket; readonly response: Response };
 }
 
 /** What the application is made of. */
@@ -43,6 +55,10 @@ export interface AppDeps {
   readonly keySets: KeySets;
   /** Calls to token services and upstreams. */
   readonly fetch: Fetch;
+  /** WebSockets; none where the runtime offers nothing. */
+  readonly webSockets?: WebSockets;
+  /** Streams that are open. */
+  readonly streams: Streams;
   /** Time. */
   readonly now: Clock;
   /** Randomness. */

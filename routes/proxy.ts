@@ -4,47 +4,51 @@
  * @module
  */
 
-import { verifyAccessToken } from "../lib/jwt/mod.ts";
-import { answerHeaders, upstreamHeaders } from "../lib/proxy/headers.ts";
-import type { CookieValues } from "../lib/token_handler/sessions.ts";
+import { readBase64Url, readJsonObject, readUtf8 } from "../lib/encoding.ts";
+import { createEndableBody, isEventStream } from "../lib/proxy/event_stream.ts";
+import { answerHeaders } from "../lib/proxy/headers.ts";
+import { limitUpload, MAX_BODY_BYTES, UploadError } from "../lib/proxy/upload.ts";
+import { isWebSocketHandshake } from "../lib/proxy/websocket.ts";
+import type { StreamOwner } from "../lib/token_handler/streams.ts";
 import { vendorIdOf } from "../lib/token_handler/vendor_keys.ts";
-import type { Vendor } from "../lib/token_handler/vendors.ts";
-import { matchUpstream, type Upstream } from "../lib/vendor/mod.ts";
+import { isVendorId, matchUpstream, type Upstream } from "../lib/vendor/mod.ts";
+import type { Deadline } from "../lib/waiting.ts";
 import type { AppDeps } from "./deps.ts";
 import type { Edge } from "./edge.ts";
-import { passedCookies, setSessionCookies, valueOf } from "./shared/cookies.ts";
+import { forwardWebSocket } from "./proxy_websocket.ts";
+import { setSessionCookies, valueOf } from "./shared/cookies.ts";
+import { type Credentials, readBearer, readCredentials } from "./shared/credentials.ts";
 import { respondProblem } from "./shared/respond.ts";
-import {
-  judgeOrigin,
-  openVisit,
-  recognise,
-  respondPreflight,
-  respondUnrecognised,
-  respondVisitProblem,
-  type Visit,
-  withCors,
-} from "./shared/visit.ts";
+import { deadlineOf, headersFor, respondFailedCall, upstreamAddress } from "./shared/upstream_call.ts";
+import { judgeOrigin, openVisit, respondPreflight, respondVisitProblem, type Visit, withCors } from "./shared/visit.ts";
 
-/** Milliseconds until an upstream must have begun to answer. */
-const DEFAULT_TIMEOUT_MS = 30_000;
-
-/** Largest request body. */
-const MAX_BODY_BYTES = 10 * 1024 * 1024;
+/** Bodies up to this size are read before they are sent on. */
+const MAX_READ_BYTES = 65_536;
 
 /** Statuses whose answers have no body. */
 const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 
 /** Finds the vendor of a request whose path names none (contract, section 3). */
 export async function findVendor(deps: AppDeps, edge: Edge): Promise<Visit | null> {
-  const cookie = edge.request.headers.get("cookie") ?? "";
+  const { headers } = edge.request;
+  const cookie = headers.get("cookie") ?? "";
   const at = valueOf(cookie, "at") ?? valueOf(cookie, "__Host-at");
-  const vendorId = at === null ? null : vendorIdOf(at);
-  const byCookie = vendorId === null ? null : await deps.vendors.find(vendorId);
-  const visit = byCookie === null ? null : await openVisit(deps, edge, byCookie);
-  if (visit !== null) return visit;
+  const bearer = readBearer(headers);
+  for (const vendorId of [at === null ? null : vendorIdOf(at), bearer === null ? null : claimedVendorOf(bearer)]) {
+    const vendor = vendorId === null ? null : await deps.vendors.find(vendorId);
+    const visit = vendor === null ? null : await openVisit(deps, edge, vendor);
+    if (visit !== null) return visit;
+  }
   const byHost = await deps.vendors.findByHost(edge.forwardedHost ?? edge.host) ??
     await deps.vendors.findByHost(edge.host);
   return byHost === null ? null : await openVisit(deps, edge, byHost);
+}
+
+/** The vendor that a token says it is for; nothing is verified yet. */
+function claimedVendorOf(token: string): string | null {
+  const payload = readBase64Url(token.split(".", 2)[1] ?? "");
+  const { vendor_id } = readJsonObject(payload === null ? "" : readUtf8(payload) ?? "") ?? {};
+  return typeof vendor_id === "string" && isVendorId(vendor_id) ? vendor_id : null;
 }
 
 /** Forwards an API call. */
@@ -63,92 +67,43 @@ async function forward(deps: AppDeps, visit: Visit): Promise<Response> {
   if (match.kind === "method_refused") {
     return await respondVisitProblem(visit, "method_refused", { headers: { allow: match.methods.join(", ") } });
   }
-  if (Number(edge.request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) {
+  if (isWebSocketHandshake(edge.method, edge.request.headers)) {
+    return await forwardWebSocket(deps, visit, match.upstream);
+  }
+  if (Number(edge.request.headers.get("content-length") ?? 0) > maxBodyOf(match.upstream)) {
     return await respondVisitProblem(visit, "body_too_large");
   }
-  const credentials = await readCredentials(deps, visit, match.upstream);
+  const credentials = await readCredentials(deps, visit, { upstream: match.upstream, judge: judgeOrigin });
   if (credentials instanceof Response) return credentials;
-  const response = await call(deps, visit, { upstream: match.upstream, authorization: credentials.authorization });
-  if (credentials.cookies !== null) setSessionCookies(response.headers, visit.jar, credentials.cookies);
+  const response = await call(deps, visit, { upstream: match.upstream, credentials });
+  if (credentials.cookies !== null) {
+    setSessionCookies(response.headers, visit.jar, credentials.cookies);
+    response.headers.set("cache-control", "no-store");
+  }
   return response;
 }
 
-interface Credentials {
-  readonly authorization: string | null;
-  /** New session cookies for the answer. */
-  readonly cookies: CookieValues | null;
-}
-
-/** Bearer first, then the cookies, then nothing where the upstream takes that; otherwise the refusal. */
-async function readCredentials(deps: AppDeps, visit: Visit, upstream: Upstream): Promise<Credentials | Response> {
-  const header = visit.edge.request.headers.get("authorization") ?? "";
-  const [, bearer] = /^Bearer +(\S+)$/i.exec(header) ?? [];
-  if (bearer !== undefined) return await acceptBearer(deps, visit, bearer);
-
-  const recognition = await recognise(deps, visit);
-  if (recognition.kind === "anonymous" && upstream.anonymous === true) return { authorization: null, cookies: null };
-  if (recognition.kind !== "alive") return await respondUnrecognised(visit, recognition);
-  const refusal = judgeOrigin(visit);
-  if (refusal !== null) return await respondVisitProblem(visit, refusal);
-  const readiness = await deps.sessions.ready(visit.vendor, recognition.session);
-  if (readiness.kind === "ended") return await respondUnrecognised(visit, readiness);
-  if (readiness.kind === "unavailable") {
-    const headers = { "retry-after": `${readiness.retryAfterSeconds}` };
-    return await respondVisitProblem(visit, "token_service_unreachable", { headers });
-  }
-  return { authorization: `Bearer ${readiness.accessToken}`, cookies: readiness.cookies };
-}
-
-/** A Bearer is verified, never merely relayed, unless the vendor says so. */
-async function acceptBearer(deps: AppDeps, visit: Visit, token: string): Promise<Credentials | Response> {
-  const accepted = { authorization: `Bearer ${token}`, cookies: null };
-  if (visit.vendor.relayUnverifiedBearer) return accepted;
-  const verdict = await verifyBearer(deps, visit.vendor, token);
-  if (verdict === "verified") return accepted;
-  if (verdict === "unavailable") {
-    return await respondVisitProblem(visit, "token_service_unreachable", { headers: { "retry-after": "5" } });
-  }
-  return await respondVisitProblem(visit, "token_refused", {
-    headers: { "www-authenticate": 'Bearer error="invalid_token"' },
-  });
-}
-
-async function verifyBearer(
-  deps: AppDeps,
-  vendor: Vendor,
-  token: string,
-): Promise<"verified" | "refused" | "unavailable"> {
-  if (vendor.audience.length === 0) return "refused";
-  const found = await deps.metadata.find(vendor.issuer);
-  if (found.kind !== "found") return "unavailable";
-  const { keySets, now } = deps;
-  const { jwksUri, issuer } = found.metadata;
-  return (await verifyAccessToken(token, { keySets, jwksUri, issuer, audience: vendor.audience, now })).kind;
+function maxBodyOf(upstream: Upstream): number {
+  return upstream.maxBodyBytes ?? MAX_BODY_BYTES;
 }
 
 /** Calls the upstream and streams its answer back. A browser that goes away takes the upstream call with it. */
 async function call(
   deps: AppDeps,
   visit: Visit,
-  { upstream, authorization }: { readonly upstream: Upstream; readonly authorization: string | null },
+  { upstream, credentials }: { readonly upstream: Upstream; readonly credentials: Credentials },
 ): Promise<Response> {
   const { edge, vendor } = visit;
-  const { request, method } = edge;
-  const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), upstream.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const { request } = edge;
+  const { authorization, owner } = credentials;
+  const deadline = deadlineOf(upstream);
   try {
-    const answer = await deps.fetch(`${upstream.target}${edge.path}${edge.search}`, {
-      method,
-      headers: upstreamHeaders(request.headers, {
-        authorization,
-        cookie: passedCookies(request.headers.get("cookie"), vendor.passCookies),
-        clientAddress: edge.clientAddress,
-        host: visit.publicHost,
-        scheme: edge.scheme,
-      }),
-      body: method === "GET" || method === "HEAD" ? null : limitBody(request.body),
+    const answer = await deps.fetch(upstreamAddress(upstream, visit), {
+      method: edge.method,
+      headers: headersFor(visit, authorization),
+      body: hasBody(edge) ? await readBody(request, { maxBytes: maxBodyOf(upstream), deadline }) : null,
       redirect: "manual",
-      signal: AbortSignal.any([request.signal, timeout.signal]),
+      signal: AbortSignal.any([request.signal, deadline.signal]),
     });
     const headers = answerHeaders(answer.headers, {
       isPersonal: authorization !== null,
@@ -158,41 +113,47 @@ async function call(
       publicBase: visit.publicBase,
     });
     const body = NULL_BODY_STATUSES.has(answer.status) ? null : answer.body;
-    return new Response(body, { status: answer.status, headers });
+    const isEndless = body !== null && isEventStream(headers);
+    return new Response(isEndless ? tieTo(owner, body, deps) : body, { status: answer.status, headers });
   } catch (error) {
-    if (error instanceof BodyTooLargeError || (error instanceof Error && error.cause instanceof BodyTooLargeError)) {
-      return await respondVisitProblem(visit, "body_too_large");
-    }
-    const code = timeout.signal.aborted ? "upstream_timeout" : "upstream_unreachable";
-    deps.log({
-      level: "warn",
-      event: code,
-      vendor: vendor.id,
-      requestId: edge.requestId,
-      host: new URL(upstream.target).host,
-    });
-    return await respondVisitProblem(visit, code);
+    const cause = error instanceof Error && error.cause instanceof UploadError ? error.cause : error;
+    if (cause instanceof UploadError) return await respondVisitProblem(visit, cause.code);
+    return await respondFailedCall(deps, visit, { upstream, isTimeout: deadline.signal.aborted });
   } finally {
-    clearTimeout(timer);
+    deadline.stop();
   }
 }
 
-class BodyTooLargeError extends Error {
-  override readonly name = "BodyTooLargeError";
+/** Over HTTP/1.1 the headers tell whether there is a body (RFC 9112, section 6.3); HTTP/2, which has no `Host`, may not. */
+function hasBody({ method, request: { headers } }: Edge): boolean {
+  if (method === "GET" || method === "HEAD") return false;
+  const length = headers.get("content-length");
+  return length === null ? headers.has("transfer-encoding") || !headers.has("host") : length !== "0";
 }
 
-/** Counts a body while it streams, since its length header may be missing or wrong. */
-function limitBody(
-  body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
-): ReadableStream<Uint8Array<ArrayBuffer>> | null {
-  let bytes = 0;
-  return body?.pipeThrough(
-    new TransformStream({
-      transform(chunk, controller) {
-        bytes += chunk.byteLength;
-        if (bytes > MAX_BODY_BYTES) controller.error(new BodyTooLargeError());
-        else controller.enqueue(chunk);
-      },
-    }),
-  ) ?? null;
+/**
+ * The body for the upstream. A small one is read first, so that it goes on with its length: not every server takes a body
+ * of unknown length. Any other is streamed.
+ */
+async function readBody(
+  request: Request,
+  { maxBytes, deadline }: { readonly maxBytes: number; readonly deadline: Deadline },
+): Promise<BodyInit | null> {
+  if (request.body === null) return null;
+  const onTurn = (turn: "browser" | "upstream") => turn === "browser" ? deadline.stop() : deadline.start();
+  const body = limitUpload(request.body, { maxBytes, onTurn });
+  const length = Number(request.headers.get("content-length") ?? Infinity);
+  return length <= MAX_READ_BYTES ? await new Response(body).bytes() : body;
+}
+
+/** Lets a stream end with the session that opened it. */
+function tieTo(
+  owner: StreamOwner,
+  source: ReadableStream<Uint8Array<ArrayBuffer>>,
+  { streams }: AppDeps,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let leave = () => {};
+  const { body, end } = createEndableBody(source, () => leave());
+  leave = streams.open(owner, end);
+  return body;
 }

@@ -8,12 +8,19 @@
 /** Bytes that may wait for a side that reads slowly; then both are closed. WebSockets have no other back-pressure. */
 export const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
+/** 16 bytes in base64. */
+const KEY_REGEXP = /^[A-Za-z0-9+/]{22}==$/;
 const PROTOCOL_REGEXP = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** Tells whether a request wants to become a WebSocket. Other upgrades (`h2c`) mean nothing here and are not passed on. */
 export function isWebSocketHandshake(method: string, headers: Headers): boolean {
   return method === "GET" && headers.get("upgrade")?.toLowerCase() === "websocket" &&
     tokensOf(headers.get("connection")).some((token) => token.toLowerCase() === "upgrade");
+}
+
+/** Tells whether the rest of a handshake is as it has to be (section 4.2.1). */
+export function isSoundHandshake(headers: Headers): boolean {
+  return headers.get("sec-websocket-version") === "13" && KEY_REGEXP.test(headers.get("sec-websocket-key") ?? "");
 }
 
 /** The subprotocols of a handshake in order; `null` if the header cannot be read. */

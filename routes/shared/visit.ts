@@ -135,7 +135,7 @@ export async function recognise(
 }
 
 /** Tells whether pages on an origin may use this vendor's cookies. */
-function isAllowedOrigin({ vendor, ownOrigin }: Visit, origin: string): boolean {
+export function isAllowedOrigin({ vendor, ownOrigin }: Visit, origin: string): boolean {
   return origin === ownOrigin || vendor.allowedOrigins.includes(origin);
 }
 

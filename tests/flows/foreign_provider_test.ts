@@ -73,7 +73,7 @@ async function withWorld(client: ForeignClient, run: (world: World) => Promise<v
     postLogoutRedirects: [`${APP}/`],
   });
   const hosts: Record<string, Handler> = {
-    [new URL(APP).host]: (request) => cloakroom.fetch(request, "127.0.0.1"),
+    [new URL(APP).host]: (request) => cloakroom.fetch(request),
     [new URL(issuer).host]: (request) => fetch(request, { redirect: "manual" }),
   };
   try {
