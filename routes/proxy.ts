@@ -7,7 +7,7 @@
 import { readBase64Url, readJsonObject, readUtf8 } from "../lib/encoding.ts";
 import { createEndableBody, isEventStream } from "../lib/proxy/event_stream.ts";
 import { answerHeaders } from "../lib/proxy/headers.ts";
-import { limitUpload, MAX_BODY_BYTES, UploadError } from "../lib/proxy/upload.ts";
+import { limitUpload, MAX_BODY_BYTES, type UploadCut, type UploadOptions } from "../lib/proxy/upload.ts";
 import { isWebSocketHandshake } from "../lib/proxy/websocket.ts";
 import type { StreamOwner } from "../lib/token_handler/streams.ts";
 import { vendorIdOf } from "../lib/token_handler/vendor_keys.ts";
@@ -97,11 +97,13 @@ async function call(
   const { request } = edge;
   const { authorization, owner } = credentials;
   const deadline = deadlineOf(upstream);
+  let cutOff: UploadCut | null = null;
+  const limits = { maxBytes: maxBodyOf(upstream), deadline, onCut: (cut: UploadCut) => void (cutOff = cut) };
   try {
     const answer = await deps.fetch(upstreamAddress(upstream, visit), {
       method: edge.method,
       headers: headersFor(visit, authorization),
-      body: hasBody(edge) ? await readBody(request, { maxBytes: maxBodyOf(upstream), deadline }) : null,
+      body: hasBody(edge) ? await readBody(request, limits) : null,
       redirect: "manual",
       signal: AbortSignal.any([request.signal, deadline.signal]),
     });
@@ -115,9 +117,9 @@ async function call(
     const body = NULL_BODY_STATUSES.has(answer.status) ? null : answer.body;
     const isEndless = body !== null && isEventStream(headers);
     return new Response(isEndless ? tieTo(owner, body, deps) : body, { status: answer.status, headers });
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof UploadError ? error.cause : error;
-    if (cause instanceof UploadError) return await respondVisitProblem(visit, cause.code);
+  } catch {
+    // What `fetch` throws does not tell why its body failed.
+    if (cutOff !== null) return await respondVisitProblem(visit, cutOff);
     return await respondFailedCall(deps, visit, { upstream, isTimeout: deadline.signal.aborted });
   } finally {
     deadline.stop();
@@ -137,11 +139,11 @@ function hasBody({ method, request: { headers } }: Edge): boolean {
  */
 async function readBody(
   request: Request,
-  { maxBytes, deadline }: { readonly maxBytes: number; readonly deadline: Deadline },
+  { maxBytes, deadline, onCut }: Pick<UploadOptions, "maxBytes" | "onCut"> & { readonly deadline: Deadline },
 ): Promise<BodyInit | null> {
   if (request.body === null) return null;
   const onTurn = (turn: "browser" | "upstream") => turn === "browser" ? deadline.stop() : deadline.start();
-  const body = limitUpload(request.body, { maxBytes, onTurn });
+  const body = limitUpload(request.body, { maxBytes, onTurn, onCut });
   const length = Number(request.headers.get("content-length") ?? Infinity);
   return length <= MAX_READ_BYTES ? await new Response(body).bytes() : body;
 }

@@ -16,15 +16,8 @@ const PATIENCE_MS = 30_000;
 /** Milliseconds more for each byte that has come: whoever sends a thousand bytes a second is never cut off. */
 const PATIENCE_PER_BYTE_MS = 1;
 
-/** A body that was cut off. */
-export class UploadError extends Error {
-  override readonly name = "UploadError";
-
-  /** Says why: as a problem code. */
-  constructor(readonly code: "body_too_large" | "body_timeout") {
-    super(code);
-  }
-}
+/** Why a body was cut off: as a problem code. */
+export type UploadCut = "body_too_large" | "body_timeout";
 
 /** How a body is limited. */
 export interface UploadOptions {
@@ -32,6 +25,8 @@ export interface UploadOptions {
   readonly maxBytes: number;
   /** Told when we begin to wait for the browser, and when the upstream has to go on: the time of a call is not one time. */
   readonly onTurn: (turn: "browser" | "upstream") => void;
+  /** Told why the body was cut off, if it was. */
+  readonly onCut: (cut: UploadCut) => void;
 }
 
 /**
@@ -39,19 +34,20 @@ export interface UploadOptions {
  *
  * @param body The body as it comes.
  * @param options Limits.
- * @returns The same bytes; reading fails with `UploadError` where a limit is passed.
+ * @returns The same bytes; reading fails where a limit is passed.
  */
 export function limitUpload(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  { maxBytes, onTurn }: UploadOptions,
+  { maxBytes, onTurn, onCut }: UploadOptions,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
   let bytes = 0;
   let waitedMs = 0;
 
-  async function cutOff(code: UploadError["code"]): Promise<never> {
+  async function cutOff(cut: UploadCut): Promise<never> {
+    onCut(cut);
     await reader.cancel().catch(() => {});
-    throw new UploadError(code);
+    throw new Error(`Cannot read a body: ${cut}`);
   }
 
   return new ReadableStream({

@@ -50,7 +50,9 @@ export async function readCredentials(
   if (bearer !== null) return await acceptBearer(deps, visit, { upstream, token: bearer });
 
   const recognition = await recognise(deps, visit);
-  if (recognition.kind === "anonymous" && upstream.anonymous === true) return ANONYMOUS;
+  // `at` alone signs nobody in. It comes alone behind a link on another site, since its partner is Strict.
+  const isNobody = recognition.kind === "anonymous" || recognition.kind === "alone";
+  if (isNobody && upstream.anonymous === true) return ANONYMOUS;
   if (recognition.kind !== "alive") return await respondUnrecognised(visit, recognition);
   const refusal = judge(visit);
   if (refusal !== null) return await respondVisitProblem(visit, refusal);
