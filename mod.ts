@@ -62,5 +62,6 @@ export type {
   VendorChangeOutcome,
   VendorDefaults,
   VendorDirectory,
+  VendorSaveOptions,
 } from "./lib/token_handler/vendors.ts";
 export type { Upstream, VendorSettings } from "./lib/vendor/mod.ts";

@@ -19,7 +19,7 @@ import { createSessions } from "../lib/token_handler/sessions.ts";
 import { createStreams } from "../lib/token_handler/streams.ts";
 import { createVendorKeys, type VendorKeys } from "../lib/token_handler/vendor_keys.ts";
 import { createVendorDirectory, type VendorDefaults, type VendorDirectory } from "../lib/token_handler/vendors.ts";
-import { readVendorSettings } from "../lib/vendor/mod.ts";
+import { isVendorId, readVendorSettings } from "../lib/vendor/mod.ts";
 import { createApp } from "./app.ts";
 import type { ManagementAccess, WebSockets } from "./deps.ts";
 import { readTrustedProxies } from "./shared/proxies.ts";
@@ -148,13 +148,23 @@ export async function createCloakroom(options: CloakroomOptions): Promise<Cloakr
     keys,
 
     async saveVendor(vendorId: string, settings: unknown): Promise<void> {
+      const refuse = (why: string) => new TypeError(`Cannot save vendor "${vendorId}": ${why}`);
+      if (!isVendorId(vendorId)) throw refuse("expected an id of 1 to 64 characters of a-z 0-9 - _, no reserved word");
       const reading = readVendorSettings(settings, { insecureAllowLoopback });
       if (reading.kind === "refused") {
-        const faults = reading.faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join("; ");
-        throw new TypeError(`Cannot save vendor "${vendorId}": ${faults}`);
+        throw refuse(reading.faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join("; "));
       }
       const outcome = await vendors.save(vendorId, reading);
-      if (outcome.kind !== "saved") throw new TypeError(`Cannot save vendor "${vendorId}": ${outcome.kind}`);
+      switch (outcome.kind) {
+        case "issuer_missing":
+          throw refuse("/issuer missing, and there is no default issuer");
+        case "secret_missing":
+          throw refuse("/clientSecret missing: this clientAuthMethod needs one");
+        case "host_taken":
+          throw refuse(`/hosts another vendor uses ${outcome.host}`);
+        case "conflict":
+          throw refuse("somebody else saved it meanwhile");
+      }
     },
 
     endStreams: streams.stop,

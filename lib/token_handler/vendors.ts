@@ -47,6 +47,8 @@ export interface VendorChange {
   readonly settings: VendorSettings;
   /** A new client secret; `null` = keep the stored one, which a public client loses. */
   readonly clientSecret: string | null;
+  /** Leaves a stored secret and its method as they are; `false` by default. */
+  readonly keepsClient?: boolean;
 }
 
 /** How a change is saved. */
@@ -63,6 +65,7 @@ export type VendorChangeOutcome =
   | { readonly kind: "saved"; readonly created: boolean; readonly record: VendorRecord; readonly version: string }
   | { readonly kind: "conflict" }
   | { readonly kind: "secret_missing" }
+  | { readonly kind: "issuer_missing" }
   | { readonly kind: "version_differs" }
   | { readonly kind: "host_taken"; readonly host: string };
 
@@ -186,7 +189,12 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
     async save(vendorId, change, { expectedVersion, dryRun = false } = {}): Promise<VendorChangeOutcome> {
       const stored = await store.find(vendorId);
       if (expectedVersion !== undefined && stored?.version !== expectedVersion) return { kind: "version_differs" };
-      const { settings, clientSecret } = change;
+      const { clientSecret, keepsClient = false } = change;
+      const isLeft = keepsClient && stored !== null && stored.value.sealedClientSecret !== null;
+      const settings = isLeft
+        ? { ...change.settings, clientAuthMethod: stored.value.settings.clientAuthMethod }
+        : change.settings;
+      if ((settings.issuer ?? defaults.issuer) === null) return { kind: "issuer_missing" };
       const isPublic = settings.clientAuthMethod === "none";
       const sealedClientSecret = isPublic
         ? null

@@ -76,6 +76,8 @@ export type SettingsOutcome =
     readonly settings: VendorSettings;
     /** A client secret in the input; `null` = keep the stored one. */
     readonly clientSecret: string | null;
+    /** Whether nothing was said about secret and method, so that a stored client goes on as it is. */
+    readonly keepsClient: boolean;
   }
   | { readonly kind: "refused"; readonly faults: readonly SettingsFault[] };
 
@@ -130,6 +132,8 @@ const DEFAULTS = {
 /** Cookie names that carry our own values, with their prefix or, on plain loopback, without it. */
 const OWN_COOKIE_REGEXP = /^(?:at|rt|tx-.*|__Host-.*|__Secure-.*|__Http-.*)$/i;
 const TOKEN_REGEXP = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
+// RFC 6749, appendix A: client ids and secrets are of visible characters and spaces.
+const CLIENT_REGEXP = /^[\u0020-\u007e]{1,256}$/;
 const VISIBLE_REGEXP = /^[\u0021-\u007e]{1,256}$/;
 // RFC 6749, section 3.3: a scope token has no space, quote or backslash.
 const SCOPE_REGEXP = /^[\u0021\u0023-\u005b\u005d-\u007e]{1,128}$/;
@@ -164,7 +168,12 @@ export function readVendorSettings(input: unknown, options: ReadSettingsOptions 
   reportContradictions(input, values, report);
   if (faults.length > 0) return { kind: "refused", faults };
   const { clientSecret = null, ...settings } = values;
-  return { kind: "read", settings: settings as unknown as VendorSettings, clientSecret: clientSecret as string | null };
+  return {
+    kind: "read",
+    settings: settings as unknown as VendorSettings,
+    clientSecret: clientSecret as string | null,
+    keepsClient: !Object.hasOwn(input, "clientSecret") && !Object.hasOwn(input, "clientAuthMethod"),
+  };
 }
 
 /** One step of a JSON pointer ([RFC 6901, section 3](https://www.rfc-editor.org/rfc/rfc6901#section-3)). */
@@ -205,8 +214,8 @@ function reportContradictions(
 function createReaders(loopback: boolean): Record<keyof VendorSettings | "clientSecret", Reader> {
   const address = addressReader(loopback);
   return {
-    clientId: textReader(VISIBLE_REGEXP, "1 to 256 visible ASCII characters"),
-    clientSecret: textReader(VISIBLE_REGEXP, "1 to 256 visible ASCII characters"),
+    clientId: textReader(CLIENT_REGEXP, "1 to 256 printable ASCII characters"),
+    clientSecret: textReader(CLIENT_REGEXP, "1 to 256 printable ASCII characters"),
     clientAuthMethod: choiceReader(["client_secret_basic", "client_secret_post", "none"]),
     issuer: address("https address without query or fragment, exactly as the token service writes its issuer"),
     authHostname: checkReader(

@@ -76,6 +76,8 @@ async function save(deps: AppDeps, edge: Edge, vendorId: string): Promise<Respon
         pointer: "/clientSecret",
         detail: "Missing: this clientAuthMethod needs one",
       }]);
+    case "issuer_missing":
+      return await respondFaults(edge, [{ pointer: "/issuer", detail: "Missing: this service has no default issuer" }]);
     case "version_differs":
       return await refuse("precondition_failed");
     case "conflict":

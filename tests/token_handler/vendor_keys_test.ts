@@ -194,7 +194,7 @@ Deno.test("the last use of a key is noted, once an hour", async () => {
   const keys = await setting.start();
   const lastUse = async () => (await keys.list("acme"))[0]!.lastUsedAt;
   const sealed = await keys.seal("acme", "at", VALUE);
-  await keys.open("acme", "at", `${sealed.slice(0, -2)}AA`);
+  await keys.open("acme", "at", `${sealed.slice(0, -1)}${sealed.endsWith("A") ? "Q" : "A"}`);
   assertEquals(await lastUse(), null, "a spoilt value is no use");
   const begin = clock();
   await keys.open("acme", "at", sealed);

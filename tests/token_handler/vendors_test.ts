@@ -80,11 +80,10 @@ Deno.test("a vendor gets the service's defaults for what it does not say itself"
   assertEquals((await vendors.find("acme"))!.upstreams, [], "an empty list means no upstream");
 });
 
-Deno.test("a vendor without an issuer can be read, not used", async () => {
+Deno.test("a vendor without an issuer, its own or the service's, is not saved", async () => {
   const vendors = await createSetting().start({ defaults: NO_DEFAULTS });
-  await vendors.save("acme", changeOf());
-  assertEquals(await vendors.find("acme"), null);
-  assertEquals((await vendors.read("acme"))?.record.settings.clientId, "web-app");
+  assertEquals(await vendors.save("acme", changeOf()), { kind: "issuer_missing" });
+  assertEquals(await vendors.read("acme"), null);
   await vendors.save("globex", changeOf({ issuer: "https://id.globex.test/" }));
   const globex = (await vendors.find("globex"))!;
   assertEquals([globex.publicUrl, globex.upstreams], [null, []]);
@@ -132,7 +131,9 @@ Deno.test("a stored secret stays until there is another one, or none is needed",
   assertEquals(await secretOf(), `client_id=web-app&client_secret=${SECRET}`);
   await vendors.save("acme", changeOf({ ...post, clientSecret: "another-secret" }));
   assertEquals(await secretOf(), "client_id=web-app&client_secret=another-secret");
-  await vendors.save("acme", changeOf());
+  await vendors.save("acme", changeOf({ scopes: ["openid", "email"] }));
+  assertEquals(await secretOf(), "client_id=web-app&client_secret=another-secret", "what is not named stays");
+  await vendors.save("acme", changeOf({ clientAuthMethod: "none" }));
   assertEquals(await secretOf(), "client_id=web-app");
   assertEquals(await vendors.save("acme", changeOf(post)), { kind: "secret_missing" });
 });

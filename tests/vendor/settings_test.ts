@@ -60,6 +60,7 @@ function faultsOf(input: unknown, options: ReadSettingsOptions = {}) {
 Deno.test("readVendorSettings() takes a client id alone and fills in the defaults", () => {
   assertEquals(read({ clientId: "web-app" }), {
     kind: "read",
+    keepsClient: true,
     clientSecret: null,
     settings: {
       clientId: "web-app",
@@ -101,7 +102,7 @@ Deno.test("readVendorSettings() takes a client id alone and fills in the default
 
 Deno.test("readVendorSettings() takes every setting as it is written", () => {
   const { clientSecret, ...settings } = FULL;
-  assertEquals(read(FULL), { kind: "read", settings: settings as never, clientSecret });
+  assertEquals(read(FULL), { kind: "read", settings: settings as never, clientSecret, keepsClient: false });
 });
 
 Deno.test("readVendorSettings() never hands the secret on among the settings", () => {
@@ -145,7 +146,7 @@ const BAD: readonly (readonly [name: string, value: unknown, pointer?: string])[
   ["clientId", ""],
   ["clientId", null],
   ["clientId", 7],
-  ["clientId", "two words"],
+  ["clientId", "two\nlines"],
   ["clientId", "ümlaut"],
   ["clientId", "line\nfeed"],
   ["clientId", "x".repeat(257)],

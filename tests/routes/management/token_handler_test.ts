@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertFalse, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertMatch, assertNotEquals } from "@std/assert";
 import { APP, codeOf, createSetting, ISSUER, MANAGEMENT_AUDIENCE, NAVIGATION, readProblem } from "../setting.ts";
 import { signJwt } from "../../support/signing_key.ts";
 
@@ -395,6 +395,6 @@ Deno.test("saveVendor() names every fault", async () => {
   );
   assertEquals(
     await messageOf({ clientId: "x", hosts: ["api.acme.test"] }),
-    'Cannot save vendor "globex": host_taken',
+    'Cannot save vendor "globex": /hosts another vendor uses api.acme.test',
   );
 });
