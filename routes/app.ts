@@ -9,7 +9,6 @@
  */
 
 import { Hono } from "@hono/hono";
-import { StoreUnavailableError } from "../lib/store/mod.ts";
 import { isVendorId } from "../lib/vendor/mod.ts";
 import type { AppDeps } from "./deps.ts";
 import { type Edge, readEdge } from "./edge.ts";
@@ -17,6 +16,7 @@ import { respondAlive, respondReadiness } from "./health.ts";
 import { handleKey, handleKeys } from "./management/keys.ts";
 import { handleTokenHandlerSettings } from "./management/token_handler.ts";
 import { findVendor, handleProxy } from "./proxy.ts";
+import { respondFailure } from "./shared/failure.ts";
 import { respondProblem } from "./shared/respond.ts";
 import { openVisit, respondPreflight, respondVisitProblem, type Visit, withCors } from "./shared/visit.ts";
 import { handleBackchannelLogout, handleFrontchannelLogout } from "./token_handler/backchannel_logout.ts";
@@ -123,12 +123,7 @@ export function createApp(deps: AppDeps): App {
         if (outcome.kind === "refused") return await respondProblem(request, outcome.code, { requestId });
         return await route(outcome.edge);
       } catch (error) {
-        const isStore = error instanceof StoreUnavailableError;
-        // The name only: messages of foreign errors may hold what must not be written down.
-        const reason = error instanceof Error ? error.name : "unknown";
-        deps.log({ level: "error", event: isStore ? "store_unavailable" : "internal_error", reason, requestId });
-        const headers = isStore ? { "retry-after": "2" } : {};
-        return await respondProblem(request, isStore ? "store_unavailable" : "internal_error", { requestId, headers });
+        return await respondFailure(deps, { request, requestId }, error);
       }
     },
   };
@@ -164,7 +159,10 @@ async function answer(
   const visit = await endpoint.find();
   if (visit === null) return await respondProblem(edge.request, "vendor_unknown", { requestId: edge.requestId });
   if (edge.method === "OPTIONS") return respondPreflight(visit);
-  if (endpoint.methods.includes(edge.method)) return withCors(visit, await endpoint.handler(deps, visit));
+  if (endpoint.methods.includes(edge.method)) {
+    const answered = endpoint.handler(deps, visit).catch((error) => respondFailure(deps, edge, error));
+    return withCors(visit, await answered);
+  }
   const headers = { allow: endpoint.methods.join(", ") };
   return withCors(visit, await respondVisitProblem(visit, "method_refused", { headers }));
 }

@@ -18,6 +18,7 @@ import type { Edge } from "./edge.ts";
 import { forwardWebSocket } from "./proxy_websocket.ts";
 import { setSessionCookies, valueOf } from "./shared/cookies.ts";
 import { type Credentials, readBearer, readCredentials } from "./shared/credentials.ts";
+import { respondFailure } from "./shared/failure.ts";
 import { respondProblem } from "./shared/respond.ts";
 import { deadlineOf, headersFor, respondFailedCall, upstreamAddress } from "./shared/upstream_call.ts";
 import { judgeOrigin, openVisit, respondPreflight, respondVisitProblem, type Visit, withCors } from "./shared/visit.ts";
@@ -57,7 +58,7 @@ export async function handleProxy(deps: AppDeps, edge: Edge): Promise<Response> 
   const visit = await findVendor(deps, edge);
   if (visit === null) return await respondProblem(request, "not_found", { requestId });
   if (edge.method === "OPTIONS" && request.headers.has("access-control-request-method")) return respondPreflight(visit);
-  return withCors(visit, await forward(deps, visit));
+  return withCors(visit, await forward(deps, visit).catch((error) => respondFailure(deps, edge, error)));
 }
 
 async function forward(deps: AppDeps, visit: Visit): Promise<Response> {
