@@ -33,7 +33,7 @@ import type { WebSockets } from "./routes/deps.ts";
 import { createDemoApi } from "./routes/demo/api.ts";
 import { createDemoPages } from "./routes/demo/page.ts";
 import { DEMO_LOGINS, DEMO_MANAGEMENT_CLIENT, MANAGEMENT_SCOPES, seedDemo } from "./routes/demo/seed.ts";
-import { readTrustedProxies } from "./routes/shared/proxies.ts";
+import { readTrustedProxies, type TrustedProxies, trustNobody } from "./routes/shared/proxies.ts";
 import { createTokenServiceApp } from "./routes/token_service/mod.ts";
 
 export type { ConfigFault, ServiceConfig } from "./lib/config.ts";
@@ -46,6 +46,9 @@ const webSockets: WebSockets = {
 
 /** Milliseconds that running requests get when the service is told to stop. */
 const DRAIN_MS = 4000;
+
+/** Milliseconds within which a second signal is taken for the first one. */
+const SAME_SIGNAL_MS = 500;
 
 /** Answers a request of a peer. */
 export type Handle = (request: Request, clientAddress: string) => Promise<Response>;
@@ -317,7 +320,11 @@ export async function createService(config: ServiceConfig, isAccepting: () => bo
   });
   if (config.tokenService === null) return { handle: cloakroom.fetch, cloakroom, tokenService: null, close };
   const tokenService = await createConfiguredTokenService(config, { records, issuer: config.tokenService });
-  const handle = atAddress(config.tokenService, createTokenServiceHandle(tokenService), cloakroom.fetch);
+  const handle = atAddress(
+    config.tokenService,
+    createTokenServiceHandle(tokenService, readTrustedProxies(config.trustedProxies) ?? trustNobody),
+    cloakroom.fetch,
+  );
   return { handle, cloakroom, tokenService, close };
 }
 
@@ -355,11 +362,13 @@ async function createKeyWrap({ masterKeys }: ServiceConfig): Promise<KeyWrap> {
   };
 }
 
-function createTokenServiceHandle(tokenService: TokenService): Handle {
+/** Guesses are counted by the browser's address, so the word of a trusted proxy counts here too. */
+function createTokenServiceHandle(tokenService: TokenService, trustedProxies: TrustedProxies = trustNobody): Handle {
   const addresses = new WeakMap<Request, string>();
   const app = createTokenServiceApp(tokenService, { clientAddress: (request) => addresses.get(request) ?? "" });
-  return async (request, clientAddress) => {
-    addresses.set(request, clientAddress);
+  return async (request, peer) => {
+    const { trusts, clientOf } = trustedProxies;
+    addresses.set(request, trusts(peer) ? clientOf(peer, request.headers.get("x-forwarded-for")) : peer);
     return await app.fetch(request);
   };
 }
@@ -402,11 +411,14 @@ async function main(): Promise<void> {
     Deno.exit(2);
   }
   console.log(service.banner);
-  let isStopping = false;
+  let stoppingSince: number | null = null;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, async () => {
-      if (isStopping) Deno.exit(signal === "SIGINT" ? 130 : 143);
-      isStopping = true;
+      // `deno task` passes signals on, so one that was sent to the whole group comes twice at once.
+      const isRepeated = stoppingSince !== null && performance.now() - stoppingSince < SAME_SIGNAL_MS;
+      if (isRepeated) return;
+      if (stoppingSince !== null) Deno.exit(signal === "SIGINT" ? 130 : 143);
+      stoppingSince = performance.now();
       await service.shutdown();
       Deno.exit(0);
     });
