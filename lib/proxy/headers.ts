@@ -31,7 +31,7 @@ const PASSED_REQUEST_HEADERS = [
   "cache-timestamp",
 ] as const;
 
-/** Response headers that stay behind: the connection's (RFC 9110, section 7.6.1), ours to set, or of a decoded body. */
+/** Response headers that stay behind: the connection's (RFC 9110, section 7.6.1), or ours to set. */
 const DROPPED_RESPONSE_HEADERS = [
   "connection",
   "keep-alive",
@@ -41,8 +41,6 @@ const DROPPED_RESPONSE_HEADERS = [
   "trailer",
   "transfer-encoding",
   "upgrade",
-  "content-encoding",
-  "content-length",
   "set-cookie",
   "set-cookie2",
   "access-control-allow-origin",
@@ -60,6 +58,9 @@ const DROPPED_RESPONSE_HEADERS = [
   "server",
   "x-powered-by",
 ] as const;
+
+/** What `fetch` decodes on the way; anything else goes on as it is, with its length. */
+const DECODED_REGEXP = /^(?:gzip|br)$/i;
 
 /** What an upstream call carries besides the browser's own headers. */
 export interface UpstreamCredentials {
@@ -117,6 +118,10 @@ export function answerHeaders(upstream: Headers, options: AnswerOptions): Header
   const headers = new Headers(upstream);
   for (const name of namesInConnection(upstream)) headers.delete(name);
   for (const name of DROPPED_RESPONSE_HEADERS) headers.delete(name);
+  if (DECODED_REGEXP.test(headers.get("content-encoding") ?? "")) {
+    headers.delete("content-encoding");
+    headers.delete("content-length");
+  }
   for (const cookie of upstream.getSetCookie()) {
     if (passCookies.includes(cookie.split("=", 1)[0]!.trim()) && !/;\s*domain\s*=/i.test(cookie)) {
       headers.append("set-cookie", cookie);

@@ -159,6 +159,17 @@ Deno.test("answerHeaders() keeps back what is the connection's, ours, or of a bo
   assertEquals(answered({ ...dropped, "x-kept": "1" }, { isPersonal: false }), { "x-kept": "1" });
 });
 
+Deno.test("answerHeaders() leaves a body as it is that fetch does not decode", () => {
+  for (const encoding of ["deflate", "zstd", "x-gzip", "gzip, br", "identity"]) {
+    const headers = { "content-encoding": encoding, "content-length": "7" };
+    assertEquals(answered(headers, { isPersonal: false }), headers);
+  }
+  for (const encoding of ["gzip", "br", "GZip"]) {
+    assertEquals(answered({ "content-encoding": encoding, "content-length": "7" }, { isPersonal: false }), {});
+  }
+  assertEquals(answered({ "content-length": "7" }, { isPersonal: false }), { "content-length": "7" });
+});
+
 Deno.test("answerHeaders() is not upset by an odd Connection header", () => {
   for (const connection of [",", "a b", "x-hop,,", "\u00e9", "(comment)"]) {
     assertEquals(answered({ connection, "x-kept": "1" }, { isPersonal: false }), { "x-kept": "1" }, connection);

@@ -12,6 +12,8 @@ export interface RawAnswer {
   readonly headers: Headers;
   /** The body as text. */
   readonly body: string;
+  /** The body as it came. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** A request that is written down header by header. */
@@ -30,6 +32,9 @@ export interface RawRequest {
 
 /** Milliseconds after which an answer is given up. */
 const TIMEOUT_MS = 15_000;
+
+/** Answers before the answer (RFC 9110, section 15.2). */
+const INTERIM_REGEXP = /^(?:HTTP\/1\.1 1(?!01)\d\d[^]*?\r\n\r\n)+/;
 
 const encoder = new TextEncoder();
 
@@ -50,60 +55,134 @@ export async function sendRequest(port: number, request: RawRequest): Promise<Ra
 
 /** Writes bytes to a connection of its own and reads one answer; `null` if the connection is closed without one. */
 export async function sendBytes(port: number, bytes: string | Uint8Array): Promise<RawAnswer | null> {
+  return await withConnection(port, bytes, async (received) => {
+    for await (const { answers } of received) if (answers.length > 0) return answers[0]!;
+    return null;
+  });
+}
+
+/** Everything that came back on a connection. */
+export interface Conversation {
+  /** Complete answers in order. */
+  readonly answers: readonly RawAnswer[];
+  /** Whether the other side closed the connection by itself. */
+  readonly isClosed: boolean;
+}
+
+/**
+ * Writes bytes to a connection of its own and reads every answer. After the first one our side is closed: a server that
+ * took a second request from the bytes answers it all the same, and nobody has to wait for one that does not come.
+ */
+export async function converse(port: number, bytes: string | Uint8Array): Promise<Conversation> {
+  return await withConnection(port, bytes, async (received, connection) => {
+    let answers: readonly RawAnswer[] = [];
+    let isClosed = true;
+    for await (const state of received) {
+      answers = state.answers;
+      if (!isClosed || state.isClosed || answers.length === 0 || announcesClose(answers.at(-1)!)) continue;
+      isClosed = false;
+      await connection.closeWrite();
+    }
+    return { answers, isClosed };
+  });
+}
+
+function announcesClose({ headers }: RawAnswer): boolean {
+  return headers.get("connection")?.toLowerCase() === "close";
+}
+
+/** What has come so far. */
+interface Received {
+  readonly answers: readonly RawAnswer[];
+  readonly isClosed: boolean;
+}
+
+async function withConnection<T>(
+  port: number,
+  bytes: string | Uint8Array,
+  read: (received: AsyncIterable<Received>, connection: Deno.TcpConn) => Promise<T>,
+): Promise<T> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
-  const timer = setTimeout(() => connection.close(), TIMEOUT_MS);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    connection.close();
+  }, TIMEOUT_MS);
   try {
-    const writer = connection.writable.getWriter();
     // A server that refuses early does not read the rest.
-    writer.write(typeof bytes === "string" ? encoder.encode(bytes) : bytes).catch(() => {});
-    return await readAnswer(connection.readable.getReader());
+    writeAll(connection, typeof bytes === "string" ? encoder.encode(bytes) : bytes).catch(() => {});
+    const result = await read(readAnswers(connection), connection);
+    if (isLate) throw new Error(`Cannot read an answer: the connection hangs for ${TIMEOUT_MS} ms`);
+    return result;
   } finally {
     clearTimeout(timer);
   }
 }
 
-async function readAnswer(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<RawAnswer | null> {
+async function writeAll(connection: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) written += await connection.write(bytes.subarray(written));
+}
+
+async function* readAnswers(connection: Deno.TcpConn): AsyncGenerator<Received> {
+  const answers: RawAnswer[] = [];
+  const buffer = new Uint8Array(65_536);
   let received = "";
-  while (true) {
-    const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }));
+  for (let isClosed = false; !isClosed;) {
+    const length = await connection.read(buffer).catch(() => null);
+    isClosed = length === null;
     // One character a byte, until lengths no longer matter.
-    for (const byte of value ?? []) received += String.fromCharCode(byte);
-    const answer = parseAnswer(received, done);
-    if (answer !== null || done) return answer;
+    for (const byte of buffer.subarray(0, length ?? 0)) received += String.fromCharCode(byte);
+    for (let parsed = parseAnswer(received, isClosed); parsed !== null; parsed = parseAnswer(received, isClosed)) {
+      answers.push(parsed.answer);
+      received = received.slice(parsed.length);
+    }
+    yield { answers, isClosed };
   }
 }
 
 /** Parses an answer; `null` while it is incomplete. */
-function parseAnswer(received: string, isClosed: boolean): RawAnswer | null {
+function parseAnswer(
+  received: string,
+  isClosed: boolean,
+): { readonly answer: RawAnswer; readonly length: number } | null {
   const end = received.indexOf("\r\n\r\n");
   if (end < 0) return null;
   const [statusLine, ...lines] = received.slice(0, end).split("\r\n");
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(statusLine!)?.[1]);
   const headers = new Headers();
   for (const line of lines) headers.append(line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim());
-  const body = readBody(received.slice(end + 4), { headers, status, isClosed });
-  if (body === null) return null;
-  return { status, headers, body: new TextDecoder().decode(Uint8Array.from(body, (byte) => byte.charCodeAt(0))) };
+  const content = readBody(received.slice(end + 4), { headers, status, isClosed });
+  if (content === null) return null;
+  const bytes = Uint8Array.from(content.body, (byte) => byte.charCodeAt(0));
+  const answer = { status, headers, bytes, body: new TextDecoder().decode(bytes) };
+  return { answer, length: end + 4 + content.length };
+}
+
+/** A body, and the characters that it took. */
+interface Content {
+  readonly body: string;
+  readonly length: number;
 }
 
 function readBody(
   rest: string,
   { headers, status, isClosed }: { readonly headers: Headers; readonly status: number; readonly isClosed: boolean },
-): string | null {
-  if (status === 204 || status === 304) return "";
+): Content | null {
+  if (status < 200 || status === 204 || status === 304) return { body: "", length: 0 };
   if (headers.get("transfer-encoding") === "chunked") return readChunks(rest);
-  const length = headers.get("content-length");
-  if (length === null) return isClosed ? rest : null;
-  return rest.length < Number(length) ? null : rest.slice(0, Number(length));
+  const header = headers.get("content-length");
+  if (header === null) return isClosed ? { body: rest, length: rest.length } : null;
+  const length = Number(header);
+  return rest.length < length ? null : { body: rest.slice(0, length), length };
 }
 
-function readChunks(rest: string): string | null {
+function readChunks(rest: string): Content | null {
   let body = "";
   for (let start = 0;;) {
     const end = rest.indexOf("\r\n", start);
     const size = parseInt(rest.slice(start, end), 16);
     if (end < 0 || rest.length < end + size + 4) return null;
-    if (size === 0) return body;
+    if (size === 0) return { body, length: end + 4 };
     body += rest.slice(end + 2, end + 2 + size);
     start = end + 2 + size + 2;
   }
