@@ -33,6 +33,9 @@ import { findMetadata, isPrefetch } from "./login.ts";
 /** Longest form body of `response_mode=form_post`. */
 const MAX_FORM_BYTES = 16_384;
 
+/** How a userinfo endpoint says that an access token is not meant for it (RFC 6750, section 3.1). */
+const USERINFO_REFUSALS = [400, 401, 403, 404];
+
 /** Finishes a sign-in. */
 export async function handleCallback(deps: AppDeps, visit: Visit): Promise<Response> {
   const { edge } = visit;
@@ -219,26 +222,31 @@ async function identify(
   if (verdict.kind === "unavailable") return { kind: "unavailable", reason: "keys" };
   const { vendor } = visit;
   const { accessToken } = tokens;
-  const claims = await completeClaims(deps, { vendor, metadata, accessToken, claims: verdict.claims });
-  return claims === null ? { kind: "refused", reason: "userinfo_subject" } : { kind: "identified", claims };
+  return await completeClaims(deps, { vendor, metadata, accessToken, claims: verdict.claims });
 }
 
 /**
- * Adds what only the userinfo endpoint tells; a sign-in does not fail for want of it. `null` if it speaks of another user:
- * then ID token and access token do not belong together (OpenID Connect Core 1.0, section 5.3.4).
+ * Adds what only the userinfo endpoint tells. One that refuses the access token tells nothing, which is no reason to turn
+ * the user away; one that gives no usable answer is, or the session would lack its claims until its end.
  */
 async function completeClaims(
   deps: AppDeps,
   known: { vendor: Visit["vendor"]; metadata: ServerMetadata; accessToken: string; claims: JsonObject },
-): Promise<JsonObject | null> {
+): Promise<Identity> {
   const { vendor, metadata: { userinfoEndpoint }, accessToken, claims } = known;
   const isTold = Object.keys(pickClaims(claims, vendor.claims)).some((name) => name !== "sub");
-  if (isTold || userinfoEndpoint === null) return mergeClaims(claims, null);
+  if (isTold || userinfoEndpoint === null) return { kind: "identified", claims: mergeClaims(claims, null) };
   const answer = await sendForJson(deps.fetch, {
     url: userinfoEndpoint,
     init: { headers: { authorization: `Bearer ${accessToken}`, accept: "application/json" } },
   }, { timeoutMs: 5000, maxBytes: 65_536 });
+  if (answer.kind === "answered" && USERINFO_REFUSALS.includes(answer.status)) {
+    deps.log({ level: "warn", event: "userinfo_refused", vendor: vendor.id });
+    return { kind: "identified", claims: mergeClaims(claims, null) };
+  }
   const userinfo = answer.kind === "answered" && answer.status === 200 ? answer.json : null;
-  if (userinfo === null) deps.log({ level: "warn", event: "userinfo_unusable", vendor: vendor.id });
-  return userinfo === null || userinfo.sub === claims.sub ? mergeClaims(claims, userinfo) : null;
+  if (userinfo === null) return { kind: "unavailable", reason: "userinfo" };
+  // Of another user: ID token and access token do not belong together (OpenID Connect Core 1.0, section 5.3.4).
+  if (userinfo.sub !== claims.sub) return { kind: "refused", reason: "userinfo_subject" };
+  return { kind: "identified", claims: mergeClaims(claims, userinfo) };
 }

@@ -340,16 +340,17 @@ Deno.test("a login that began under other settings does not end", async (t) => {
 });
 
 Deno.test("a userinfo endpoint completes the claims of the user who has signed in, and of nobody else", async (t) => {
-  const answers: Readonly<Record<string, readonly [session: string, change: (good: JsonObject) => Response]>> = {
-    "the same user": ["alice", (good) => Response.json(good)],
-    "out of order": ["alice", () => new Response(null, { status: 500 })],
-    "HTML": ["alice", () => new Response("<html>")],
-    "another user": ["none", (good) => Response.json({ ...good, sub: "mallory" })],
-    "no user": ["none", ({ sub: _sub, ...others }) => Response.json(others)],
-    "a user in another case": ["none", (good) => Response.json({ ...good, sub: "Alice" })],
-    "several users": ["none", (good) => Response.json({ ...good, sub: ["alice"] })],
+  const answers: Readonly<Record<string, readonly [status: number, change: (good: JsonObject) => Response]>> = {
+    "the same user": [302, (good) => Response.json(good)],
+    "a refusal": [302, () => new Response(null, { status: 401 })],
+    "out of order": [503, () => new Response(null, { status: 500 })],
+    "HTML": [503, () => new Response("<html>")],
+    "another user": [401, (good) => Response.json({ ...good, sub: "mallory" })],
+    "no user": [401, ({ sub: _sub, ...others }) => Response.json(others)],
+    "a user in another case": [401, (good) => Response.json({ ...good, sub: "Alice" })],
+    "several users": [401, (good) => Response.json({ ...good, sub: ["alice"] })],
   };
-  for (const [what, [session, change]] of Object.entries(answers)) {
+  for (const [what, [expected, change]] of Object.entries(answers)) {
     await t.step(what, async () => {
       await withWorld(async (world) => {
         const { idp } = world;
@@ -359,7 +360,7 @@ Deno.test("a userinfo endpoint completes the claims of the user who has signed i
           signJwt(idp.key, {}, claims);
         const alice = await createStage(world).begun("alice");
         const { status } = await ask(world, alice, { query: query(alice) });
-        assertEquals([status, await sessionOf(alice)], [session === "none" ? 401 : 302, session]);
+        assertEquals([status, await sessionOf(alice)], [expected, expected === 302 ? "alice" : "none"]);
         assertEquals(idp.calls.userinfo, 1);
       });
     });

@@ -289,10 +289,25 @@ Deno.test("every trouble with the token service has its own answer, and no cooki
       401,
       "id_token_refused",
     ],
+    "userinfo that fails": [
+      ({ idp }) => {
+        silence(idp);
+        idp.change.userinfo = () => new Response(null, { status: 500 });
+      },
+      503,
+      "token_service_unreachable",
+    ],
+    "userinfo that is no JSON": [
+      ({ idp }) => {
+        silence(idp);
+        idp.change.userinfo = () => new Response("x");
+      },
+      503,
+      "token_service_unreachable",
+    ],
     "userinfo about somebody else": [
       ({ idp }) => {
-        const make = idp.makeIdToken;
-        idp.makeIdToken = ({ name: _, email: __, email_verified: ___, ...claims }) => make(claims);
+        silence(idp);
         idp.change.userinfo = (good) => Response.json({ ...good, sub: "eve" });
       },
       401,
@@ -380,23 +395,21 @@ Deno.test("two tabs sign in at once", async () => {
   assertEquals(answers.map(({ headers }) => headers.get("location")), [`${PAGE}/two`, `${PAGE}/one`]);
 });
 
-Deno.test("what only the userinfo endpoint tells is asked for, and a sign-in does not fail for want of it", async (t) => {
+/** Makes the provider's ID tokens tell nothing about the user. */
+function silence(idp: Setting["idp"]): void {
+  const make = idp.makeIdToken;
+  idp.makeIdToken = ({ name: _, email: __, email_verified: ___, ...claims }) => make(claims);
+}
+
+Deno.test("what only the userinfo endpoint tells is asked for, and one that refuses the token tells nothing", async (t) => {
   const rows: Readonly<Record<string, readonly [(setting: Setting) => void, name: string | undefined]>> = {
     "an ID token that tells": [() => {}, "Alice"],
     "an ID token that tells nothing": [({ idp }) => silence(idp), "Alice"],
-    "userinfo that fails": [({ idp }) => {
+    "userinfo that refuses the access token": [({ idp }) => {
       silence(idp);
-      idp.change.userinfo = () => new Response(null, { status: 500 });
-    }, undefined],
-    "userinfo that is no JSON": [({ idp }) => {
-      silence(idp);
-      idp.change.userinfo = () => new Response("x");
+      idp.change.userinfo = () => new Response(null, { status: 403 });
     }, undefined],
   };
-  function silence(idp: Setting["idp"]): void {
-    const make = idp.makeIdToken;
-    idp.makeIdToken = ({ name: _, email: __, email_verified: ___, ...claims }) => make(claims);
-  }
   for (const [what, [spoil, name]] of Object.entries(rows)) {
     await t.step(what, async () => {
       const setting = await createSetting();
