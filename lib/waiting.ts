@@ -38,33 +38,3 @@ export function repeat(milliseconds: number, turn: () => Promise<unknown>): () =
   const timer = setInterval(() => void turn().catch(() => {}), milliseconds);
   return () => clearInterval(timer);
 }
-
-/** A time limit that can stand still. */
-export interface Deadline {
-  /** Aborted when the time is over. */
-  readonly signal: AbortSignal;
-  /** Begins anew with the whole time. */
-  start(): void;
-  /** Stands still. */
-  stop(): void;
-}
-
-/**
- * Creates a time limit that is running.
- *
- * @param milliseconds The time.
- * @returns The limit; to be stopped when nobody needs it any more.
- */
-export function createDeadline(milliseconds: number): Deadline {
-  const controller = new AbortController();
-  const begin = () => setTimeout(() => controller.abort(), milliseconds);
-  let timer = begin();
-  return {
-    signal: controller.signal,
-    start(): void {
-      clearTimeout(timer);
-      timer = begin();
-    },
-    stop: () => clearTimeout(timer),
-  };
-}

@@ -6,13 +6,13 @@
 
 import { readBase64Url, readJsonObject, readUtf8 } from "../lib/encoding.ts";
 import { createEndableBody, isEventStream } from "../lib/proxy/event_stream.ts";
+import type { WatchedCall } from "../lib/proxy/call_watch.ts";
 import { answerHeaders } from "../lib/proxy/headers.ts";
 import { limitUpload, MAX_BODY_BYTES, type UploadCut, type UploadOptions } from "../lib/proxy/upload.ts";
 import { isWebSocketHandshake } from "../lib/proxy/websocket.ts";
 import type { StreamOwner } from "../lib/token_handler/streams.ts";
 import { vendorIdOf } from "../lib/token_handler/vendor_keys.ts";
 import { isVendorId, matchUpstream, type Upstream } from "../lib/vendor/mod.ts";
-import type { Deadline } from "../lib/waiting.ts";
 import type { AppDeps } from "./deps.ts";
 import type { Edge } from "./edge.ts";
 import { forwardWebSocket } from "./proxy_websocket.ts";
@@ -20,7 +20,7 @@ import { setSessionCookies, valueOf } from "./shared/cookies.ts";
 import { type Credentials, readBearer, readCredentials } from "./shared/credentials.ts";
 import { respondFailure } from "./shared/failure.ts";
 import { respondProblem } from "./shared/respond.ts";
-import { deadlineOf, headersFor, respondFailedCall, upstreamAddress } from "./shared/upstream_call.ts";
+import { headersFor, respondFailedCall, upstreamAddress, watchCall } from "./shared/upstream_call.ts";
 import { judgeOrigin, openVisit, respondPreflight, respondVisitProblem, type Visit, withCors } from "./shared/visit.ts";
 
 /** Bodies up to this size are read before they are sent on. */
@@ -97,16 +97,16 @@ async function call(
   const { edge, vendor } = visit;
   const { request } = edge;
   const { authorization, owner } = credentials;
-  const deadline = deadlineOf(upstream);
+  const watched = watchCall(upstream, request);
   let cutOff: UploadCut | null = null;
-  const limits = { maxBytes: maxBodyOf(upstream), deadline, onCut: (cut: UploadCut) => void (cutOff = cut) };
+  const limits = { maxBytes: maxBodyOf(upstream), watched, onCut: (cut: UploadCut) => void (cutOff = cut) };
   try {
     const answer = await deps.fetch(upstreamAddress(upstream, visit), {
       method: edge.method,
       headers: headersFor(visit, authorization),
       body: hasBody(edge) ? await readBody(request, limits) : null,
       redirect: "manual",
-      signal: AbortSignal.any([request.signal, deadline.signal]),
+      signal: watched.signal,
     });
     const headers = answerHeaders(answer.headers, {
       isPersonal: authorization !== null,
@@ -121,9 +121,9 @@ async function call(
   } catch {
     // What `fetch` throws does not tell why its body failed.
     if (cutOff !== null) return await respondVisitProblem(visit, cutOff);
-    return await respondFailedCall(deps, visit, { upstream, isTimeout: deadline.signal.aborted });
+    return await respondFailedCall(deps, visit, { upstream, isTimeout: watched.isTimedOut });
   } finally {
-    deadline.stop();
+    watched.end();
   }
 }
 
@@ -140,10 +140,10 @@ function hasBody({ method, request: { headers } }: Edge): boolean {
  */
 async function readBody(
   request: Request,
-  { maxBytes, deadline, onCut }: Pick<UploadOptions, "maxBytes" | "onCut"> & { readonly deadline: Deadline },
+  { maxBytes, watched, onCut }: Pick<UploadOptions, "maxBytes" | "onCut"> & { readonly watched: WatchedCall },
 ): Promise<BodyInit | null> {
   if (request.body === null) return null;
-  const onTurn = (turn: "browser" | "upstream") => turn === "browser" ? deadline.stop() : deadline.start();
+  const onTurn = (turn: "browser" | "upstream") => turn === "browser" ? watched.stop() : watched.start();
   const body = limitUpload(request.body, { maxBytes, onTurn, onCut });
   const length = Number(request.headers.get("content-length") ?? Infinity);
   return length <= MAX_READ_BYTES ? await new Response(body).bytes() : body;

@@ -20,7 +20,7 @@ import type { Upstream } from "../lib/vendor/mod.ts";
 import type { AppDeps, WebSockets } from "./deps.ts";
 import { setSessionCookies } from "./shared/cookies.ts";
 import { readBearer, readCredentials } from "./shared/credentials.ts";
-import { deadlineOf, headersFor, respondFailedCall, upstreamAddress } from "./shared/upstream_call.ts";
+import { headersFor, respondFailedCall, upstreamAddress, watchCall } from "./shared/upstream_call.ts";
 import { isAllowedOrigin, respondVisitProblem, type Visit } from "./shared/visit.ts";
 
 /** Answers a handshake, and forwards whatever both sides say from then on. */
@@ -37,16 +37,16 @@ export async function forwardWebSocket(deps: AppDeps, visit: Visit, upstream: Up
   if (credentials instanceof Response) return credentials;
   if (deps.webSockets === undefined) return await respondVisitProblem(visit, "websocket_unsupported");
 
-  const deadline = deadlineOf(upstream);
+  const watched = watchCall(upstream, request);
   const dialled = dial(deps.webSockets, {
     address: upstreamAddress(upstream, visit).replace(/^http/, "ws"),
     protocols,
     headers: headersFor(visit, credentials.authorization),
-    signal: AbortSignal.any([request.signal, deadline.signal]),
+    signal: watched.signal,
   });
   const isOpen = await dialled.opening;
-  deadline.stop();
-  if (!isOpen) return await respondFailedCall(deps, visit, { upstream, isTimeout: deadline.signal.aborted });
+  watched.end();
+  if (!isOpen) return await respondFailedCall(deps, visit, { upstream, isTimeout: watched.isTimedOut });
 
   // The headers of the request are gone from here on.
   const { socket, response } = deps.webSockets.upgrade(request, dialled.socket.protocol);

@@ -4,9 +4,9 @@
  * @module
  */
 
+import { createCallWatch, type WatchedCall } from "../../lib/proxy/call_watch.ts";
 import { upstreamHeaders } from "../../lib/proxy/headers.ts";
 import type { Upstream } from "../../lib/vendor/mod.ts";
-import { createDeadline, type Deadline } from "../../lib/waiting.ts";
 import type { AppDeps } from "../deps.ts";
 import { passedCookies } from "./cookies.ts";
 import { respondVisitProblem, type Visit } from "./visit.ts";
@@ -31,9 +31,11 @@ export function headersFor({ edge, vendor, publicHost }: Visit, authorization: s
   });
 }
 
-/** How long the upstream may take to begin, from now on. */
-export function deadlineOf({ timeoutMs = DEFAULT_TIMEOUT_MS }: Upstream): Deadline {
-  return createDeadline(timeoutMs);
+const calls = createCallWatch();
+
+/** Looks after a call: it is given up when the upstream takes too long to begin, or the browser leaves. */
+export function watchCall({ timeoutMs = DEFAULT_TIMEOUT_MS }: Upstream, request: Request): WatchedCall {
+  return calls.watch(timeoutMs, () => request.signal);
 }
 
 /** Answers where the upstream did not. Where the browser has left, nobody failed, and nobody reads the answer. */
