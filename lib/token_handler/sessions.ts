@@ -349,6 +349,9 @@ export function createSessions(options: SessionsOptions): Sessions {
     }
     if (answer.kind === "refused") {
       const reason = answer.afterUnknown ? "refresh_reused" : "refresh_refused";
+      // A session that ended meanwhile keeps its own reason, and one that another process has refreshed goes on.
+      const other = await findSuccessor(vendor, session);
+      if (other !== null) return { result: other };
       await end(vendor.id, record.id, reason);
       return { result: { kind: "ended", reason } };
     }

@@ -252,3 +252,33 @@ Deno.test("tokens whose saving was answered with a failure, although it happened
   assertEquals(readiness.kind === "ready" && readiness.accessToken, "access-2");
   assertEquals([provider.asked.length, provider.revoked], [1, []]);
 });
+
+Deno.test("a refresh token that is refused because the session ended meanwhile does not change the reason", async () => {
+  const { vendor, provider, ...setting } = await createSetting();
+  const cookies = await setting.signIn(0);
+  const [sessions, other] = [await setting.start(), await setting.start()];
+  const session = await setting.recognise(sessions, cookies);
+  provider.answer = async () => {
+    await other.end("acme", session.record.id, "user");
+    return { kind: "refused", afterUnknown: false };
+  };
+  assertEquals(await sessions.ready(vendor, session), { kind: "ended", reason: "user" });
+});
+
+Deno.test("a refresh token that is refused because another process was quicker does not end the session", async () => {
+  const { vendor, clock, provider, ...setting } = await createSetting();
+  const cookies = await setting.signIn(0);
+  const [slow, quick] = [await setting.start(), await setting.start()];
+  const session = await setting.recognise(slow, cookies);
+  const good = provider.answer;
+  provider.answer = async () => {
+    // The slow process stands still for longer than its lease lives.
+    provider.answer = good;
+    clock.advance(10);
+    assertEquals((await quick.ready(vendor, await setting.recognise(quick, cookies))).kind, "ready");
+    return { kind: "refused", afterUnknown: false };
+  };
+  const readiness = await slow.ready(vendor, session);
+  assertEquals(readiness.kind === "ready" && readiness.accessToken, "access-2");
+  assertEquals((await quick.list(vendor, "ada")).map(({ generation }) => generation), [2]);
+});
