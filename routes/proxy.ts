@@ -32,7 +32,7 @@ const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 /** Finds the vendor of a request whose path names none (contract, section 3). */
 export async function findVendor(deps: AppDeps, edge: Edge): Promise<Visit | null> {
   const { headers } = edge.request;
-  const cookie = headers.get("cookie") ?? "";
+  const cookie = edge.cookie ?? "";
   const at = valueOf(cookie, "at") ?? valueOf(cookie, "__Host-at");
   const bearer = readBearer(headers);
   for (const vendorId of [at === null ? null : vendorIdOf(at), bearer === null ? null : claimedVendorOf(bearer)]) {

@@ -24,7 +24,7 @@ export function headersFor({ edge, vendor, publicHost }: Visit, authorization: s
   const { request: { headers }, clientAddress, scheme } = edge;
   return upstreamHeaders(headers, {
     authorization,
-    cookie: passedCookies(headers.get("cookie"), vendor.passCookies),
+    cookie: passedCookies(edge.cookie, vendor.passCookies),
     clientAddress,
     host: publicHost,
     scheme,

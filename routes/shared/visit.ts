@@ -57,7 +57,7 @@ export async function openVisit(deps: AppDeps, edge: Edge, vendor: Vendor): Prom
   if (vendor.hosts.length > 0 && !vendor.hosts.includes(host)) return null;
   const publicBase = vendor.publicUrl ?? `${edge.scheme}://${host}${edge.prefix}`;
   const place = placeOf(vendor, publicBase) ?? await makePlace(vendor, publicBase, deps);
-  return { edge, vendor, ...place, cookies: readCookies(edge.request.headers.get("cookie"), place.jar) };
+  return { edge, vendor, ...place, cookies: readCookies(edge.cookie, place.jar) };
 }
 
 /** What all visits at one public address have in common. */

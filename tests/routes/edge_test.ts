@@ -35,6 +35,7 @@ Deno.test("readEdge() hands on the address in its parts", () => {
     path: "/api/x%20y",
     search: "?a=b&c=%2F",
     clientAddress: "192.0.2.7",
+    cookie: null,
   });
 });
 
