@@ -96,6 +96,7 @@ testOnEveryBackend("a host belongs to one vendor until that one lets it go", asy
   await vendors.save(vendorOf("acme", ["a.test", "b.test"]), null);
   const taken = await vendors.save(vendorOf("globex", ["c.test", "b.test"]), null);
   assertEquals(taken, { kind: "host_taken", host: "b.test" });
+  assertEquals(await vendors.save(vendorOf("globex", ["a.test"]), null), { kind: "host_taken", host: "a.test" });
   assertEquals(await vendors.find("globex"), null);
   assertEquals(await vendors.findIdByHost("c.test"), null);
 

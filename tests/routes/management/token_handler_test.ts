@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertFalse, assertMatch, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertNotEquals } from "@std/assert";
 import { APP, codeOf, createSetting, ISSUER, MANAGEMENT_AUDIENCE, NAVIGATION, readProblem } from "../setting.ts";
 import { signJwt } from "../../support/signing_key.ts";
 

@@ -409,6 +409,10 @@ Deno.test("what only the userinfo endpoint tells is asked for, and one that refu
       silence(idp);
       idp.change.userinfo = () => new Response(null, { status: 403 });
     }, undefined],
+    "userinfo that refuses it, and tells something all the same": [({ idp }) => {
+      silence(idp);
+      idp.change.userinfo = () => Response.json({ sub: "alice", name: "Mallory" }, { status: 403 });
+    }, undefined],
   };
   for (const [what, [spoil, name]] of Object.entries(rows)) {
     await t.step(what, async () => {

@@ -124,6 +124,27 @@ Deno.test("a vendor is served at its own hosts and under its own name only", asy
   }
 });
 
+Deno.test("a vendor without hosts is served at any", async () => {
+  const { send } = await createSetting({ vendor: { hosts: [] } });
+  const answer = await send("https://anything.test:8443/auth/acme/login");
+  const redirectUri = new URL(answer.headers.get("location")!).searchParams.get("redirect_uri");
+  assertEquals(redirectUri, "https://anything.test:8443/auth/acme/callback");
+});
+
+Deno.test("cookies are plain on plain-http loopback alone, and only where the operator wants it", async () => {
+  const nameAt = async (url: string, plainLoopbackCookies: boolean) => {
+    const { send } = await createSetting({ vendor: { hosts: [] }, cloakroom: { plainLoopbackCookies } });
+    const answer = await send(url, { headers: { host: new URL(url).host } });
+    return answer.headers.getSetCookie()[0]!.replace(/tx-.*?; /, "tx; ");
+  };
+  const plain = "tx; Path=/; HttpOnly; SameSite=Lax; Max-Age=600";
+  const secure = "__Host-tx; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600";
+  assertEquals(await nameAt("http://localhost:8787/auth/acme/login", true), plain);
+  assertEquals(await nameAt("http://localhost:8787/auth/acme/login", false), secure);
+  assertEquals(await nameAt("https://localhost:8787/auth/acme/login", true), secure);
+  assertEquals(await nameAt("http://api.acme.test/auth/acme/login", true), secure);
+});
+
 Deno.test("a return target that is not allowed begins nothing", async () => {
   const { send, idp } = await createSetting();
   for (const target of ["https://evil.test/", "//evil.test", "/\\evil.test", "", "/auth/acme/logout"]) {
