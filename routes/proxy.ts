@@ -58,7 +58,9 @@ export async function handleProxy(deps: AppDeps, edge: Edge): Promise<Response> 
   const visit = await findVendor(deps, edge);
   if (visit === null) return await respondProblem(request, "not_found", { requestId });
   if (edge.method === "OPTIONS" && request.headers.has("access-control-request-method")) return respondPreflight(visit);
-  return withCors(visit, await forward(deps, visit).catch((error) => respondFailure(deps, edge, error)));
+  const answer = await forward(deps, visit).catch((error) => respondFailure(deps, edge, error));
+  // After an upgrade nobody may look at the request any more.
+  return answer.status === 101 ? answer : withCors(visit, answer);
 }
 
 async function forward(deps: AppDeps, visit: Visit): Promise<Response> {

@@ -48,11 +48,11 @@ export async function forwardWebSocket(deps: AppDeps, visit: Visit, upstream: Up
   watched.end();
   if (!isOpen) return await respondFailedCall(deps, visit, { upstream, isTimeout: watched.isTimedOut });
 
-  // The headers of the request are gone from here on.
   const { socket, response } = deps.webSockets.upgrade(request, dialled.socket.protocol);
   const end = join(socket, dialled);
   const leave = deps.streams.open(credentials.owner, (why) => end(why === "stopping" ? GOING_AWAY : SESSION_OVER));
   for (const side of [socket, dialled.socket]) side.addEventListener("close", leave);
+  response.headers.set("x-request-id", visit.edge.requestId);
   if (credentials.cookies !== null) setSessionCookies(response.headers, visit.jar, credentials.cookies);
   return response;
 }

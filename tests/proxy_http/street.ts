@@ -34,6 +34,8 @@ export interface Street {
   readonly cookie: string;
   /** Sends a call with those cookies, from a page of the vendor's own. */
   call(request?: Partial<RawRequest>): Promise<RawAnswer>;
+  /** Sends a call with exactly these headers. */
+  callAs(headers: RawRequest["headers"], request?: Partial<RawRequest>): Promise<RawAnswer>;
   /** Closes everything. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -61,19 +63,15 @@ export async function createStreet({ upstream, vendor, row, cloakroom }: StreetO
   const { port } = app.addr;
   const browser = await setting.signIn();
   const cookie = browser.jar.header(new URL(APP)) ?? "";
+  const callAs: Street["callAs"] = (headers = [], request = {}) =>
+    sendRequest(port, { host: HOST, target: "/api/x", headers, ...request });
   return {
     setting,
     port,
     cookie,
-
-    async call({ headers = [], ...request } = {}): Promise<RawAnswer> {
-      return await sendRequest(port, {
-        host: HOST,
-        target: "/api/x",
-        headers: [["Cookie", cookie], ["Sec-Fetch-Site", "same-origin"], ...headers],
-        ...request,
-      });
-    },
+    callAs,
+    call: ({ headers = [], ...request } = {}) =>
+      callAs([["Cookie", cookie], ["Sec-Fetch-Site", "same-origin"], ...headers], request),
 
     async [Symbol.asyncDispose](): Promise<void> {
       setting.cloakroom.endStreams();

@@ -1,0 +1,203 @@
+/**
+ * WebSockets through the proxy, with real sockets on both sides.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import { Secret } from "../../lib/secret.ts";
+import { createCloakroom } from "../../routes/cloakroom.ts";
+import { ISSUER, PAGE } from "../routes/setting.ts";
+import { signJwt } from "../support/signing_key.ts";
+import { createStreet, type Street, type StreetOptions } from "./street.ts";
+
+/** An upstream that accepts WebSockets and hands each of them to the test. */
+interface WebSocketStreet extends Street {
+  /** Handshakes as the upstream saw them. */
+  readonly handshakes: readonly { readonly path: string; readonly headers: Headers }[];
+  /** The next connection that the upstream accepts. */
+  accepted(): Promise<WebSocket>;
+  /** Dials as a page would. */
+  dial(options?: DialOptions): WebSocket;
+  /** Dials, and waits until the connection is open on both sides. */
+  open(options?: DialOptions): Promise<{ readonly browser: WebSocket; readonly upstream: WebSocket }>;
+}
+
+interface DialOptions {
+  readonly headers?: Record<string, string>;
+  readonly protocols?: string[];
+}
+
+async function createWebSocketStreet(
+  options: Omit<StreetOptions, "upstream"> & {
+    /** Does something with a connection before anybody else. */
+    readonly greet?: (socket: WebSocket) => void;
+  } = {},
+): Promise<WebSocketStreet> {
+  const handshakes: { path: string; headers: Headers }[] = [];
+  const queue: WebSocket[] = [];
+  const waiting: ((socket: WebSocket) => void)[] = [];
+  const street = await createStreet({
+    ...options,
+    // `new WebSocket` cannot choose its Host.
+    vendor: { publicUrl: null, hosts: [], ...options.vendor },
+    upstream(request) {
+      const { pathname, search } = new URL(request.url);
+      handshakes.push({ path: pathname + search, headers: new Headers(request.headers) });
+      if (pathname.endsWith("/refused")) return new Response("no", { status: 403 });
+      const protocol = request.headers.get("sec-websocket-protocol")?.split(", ").at(-1);
+      const { socket, response } = Deno.upgradeWebSocket(request, protocol === undefined ? {} : { protocol });
+      socket.binaryType = "arraybuffer";
+      socket.addEventListener("open", () => {
+        options.greet?.(socket);
+        const next = waiting.shift();
+        if (next === undefined) queue.push(socket);
+        else next(socket);
+      });
+      return response;
+    },
+  });
+  function accepted(): Promise<WebSocket> {
+    const socket = queue.shift();
+    return socket === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(socket);
+  }
+  function dial({ headers = {}, protocols = [] }: DialOptions = {}): WebSocket {
+    const socket = new WebSocket(`ws://127.0.0.1:${street.port}/api/chat?room=1`, {
+      protocols,
+      headers: { cookie: street.cookie, origin: PAGE, ...headers },
+    });
+    socket.binaryType = "arraybuffer";
+    return socket;
+  }
+  return {
+    ...street,
+    handshakes,
+    accepted,
+    dial,
+    async open(options = {}) {
+      const browser = dial(options);
+      const opening = new Promise((resolve, reject) => {
+        browser.addEventListener("open", resolve);
+        browser.addEventListener("error", (event) => reject(new Error((event as ErrorEvent).message)));
+      });
+      const [upstream] = await Promise.all([accepted(), opening]);
+      return { browser, upstream };
+    },
+  };
+}
+
+/** The next message of a socket. */
+function nextMessage(socket: WebSocket): Promise<string | ArrayBuffer> {
+  return new Promise((resolve, reject) => {
+    socket.addEventListener("message", ({ data }) => resolve(data), { once: true });
+    socket.addEventListener("close", ({ code }) => reject(new Error(`closed with ${code}`)), { once: true });
+  });
+}
+
+/** The end of a socket. */
+function endOf(socket: WebSocket): Promise<readonly [code: number, reason: string]> {
+  return new Promise((resolve) => {
+    socket.addEventListener("close", ({ code, reason }) => resolve([code, reason]), { once: true });
+  });
+}
+
+/** Closes a pair that a test has finished with. */
+async function finish(browser: WebSocket, upstream: WebSocket): Promise<void> {
+  const ends = [endOf(browser), endOf(upstream)];
+  browser.close();
+  await Promise.all(ends);
+}
+
+const HANDSHAKE = [
+  ["Connection", "Upgrade"],
+  ["Upgrade", "websocket"],
+  ["Sec-WebSocket-Version", "13"],
+  ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="],
+] as const;
+
+Deno.test("messages cross both ways as they are, with the session's token in the handshake and no cookie", async () => {
+  await using street = await createWebSocketStreet();
+  const { browser, upstream } = await street.open();
+  const messages = [
+    "text",
+    "",
+    "ümlaut",
+    new Uint8Array([0, 1, 255]).buffer,
+    new ArrayBuffer(0),
+    "x".repeat(1_000_000),
+  ];
+  for (const [from, to] of [[browser, upstream], [upstream, browser]] as const) {
+    for (const message of messages) {
+      const arriving = nextMessage(to);
+      from.send(message);
+      assertEquals(await arriving, message);
+    }
+  }
+  const [{ path, headers }] = street.handshakes as [typeof street.handshakes[0]];
+  assertEquals(path, "/api/chat?room=1");
+  assertMatch(headers.get("authorization") ?? "", /^Bearer eyJ/);
+  assertEquals([headers.get("cookie"), headers.get("x-forwarded-for")], [null, "127.0.0.1"]);
+  await finish(browser, upstream);
+});
+
+Deno.test("the upstream chooses the subprotocol", async () => {
+  await using street = await createWebSocketStreet();
+  const { browser, upstream } = await street.open({ protocols: ["chat.v1", "chat.v2"] });
+  assertEquals(browser.protocol, "chat.v2");
+  assertEquals(street.handshakes[0]!.headers.get("sec-websocket-protocol"), "chat.v1, chat.v2");
+  await finish(browser, upstream);
+});
+
+Deno.test("what an upstream says at once arrives, in order", async () => {
+  const words = Array.from({ length: 500 }, (_, i) => `${i}`);
+  await using street = await createWebSocketStreet({ greet: (socket) => words.forEach((word) => socket.send(word)) });
+  const received: string[] = [];
+  const browser = street.dial();
+  const all = Promise.withResolvers<void>();
+  browser.addEventListener("message", ({ data }) => {
+    received.push(data);
+    if (received.length === words.length) all.resolve();
+  });
+  await all.promise;
+  assertEquals(received, words);
+  await finish(browser, await street.accepted());
+});
+
+Deno.test("a handshake that may not be is refused before the upstream is dialled", async (t) => {
+  const own = (street: Street) => `http://127.0.0.1:${street.port}`;
+  type Row = readonly [status: number, headers: (street: Street) => Readonly<Record<string, string | null>>];
+  const rows: Readonly<Record<string, Row>> = {
+    "no Origin": [403, () => ({ Origin: null })],
+    "an empty Origin": [403, () => ({ Origin: "" })],
+    "Origin null": [403, () => ({ Origin: "null" })],
+    "a foreign Origin": [403, () => ({ Origin: "https://evil.test" })],
+    "a sibling that is not listed": [403, () => ({ Origin: "https://shop.acme.test" })],
+    "a look-alike in front": [403, () => ({ Origin: "https://evilwww.acme.test" })],
+    "a look-alike behind": [403, () => ({ Origin: "https://www.acme.test.evil.test" })],
+    "the listed host over http": [403, () => ({ Origin: "http://www.acme.test" })],
+    "the listed host at another port": [403, () => ({ Origin: "https://www.acme.test:8443" })],
+    "the listed origin with a path": [403, () => ({ Origin: "https://www.acme.test/" })],
+    "two Origins": [403, (street) => ({ Origin: `${PAGE}, ${own(street)}` })],
+    "a foreign Origin with a Bearer": [403, () => ({ Origin: "https://evil.test", Authorization: "Bearer x" })],
+    "no session": [401, () => ({ Cookie: null })],
+    "half a session": [401, ({ cookie }) => ({ Cookie: cookie.replace(/__Host-rt=[^;]*/, "") })],
+    "a Bearer that is none": [401, () => ({ Authorization: "Bearer x", Origin: null })],
+    "another version": [400, () => ({ "Sec-WebSocket-Version": "8" })],
+    "no key": [400, () => ({ "Sec-WebSocket-Key": null })],
+    "a short key": [400, () => ({ "Sec-WebSocket-Key": "eA==" })],
+    "a subprotocol with a space": [400, () => ({ "Sec-WebSocket-Protocol": "a b" })],
+    "a subprotocol twice": [400, () => ({ "Sec-WebSocket-Protocol": "a, a" })],
+  };
+  await using street = await createWebSocketStreet();
+  for (const [what, [status, change]] of Object.entries(rows)) {
+    await t.step(what, async () => {
+      const good = { Cookie: street.cookie, Origin: PAGE, ...Object.fromEntries(HANDSHAKE) };
+      const all: Readonly<Record<string, string | null>> = { ...good, ...change(street) };
+      const headers = Object.entries(all).flatMap(([name, value]) => value === null ? [] : [[name, value] as const]);
+      const answer = await street.callAs(headers, { host: `127.0.0.1:${street.port}` });
+      assertEquals(answer.status, status, answer.body);
+      assertEquals(street.handshakes, []);
+    });
+  }
+});
