@@ -14,7 +14,7 @@ import type { Records, Stored } from "./records.ts";
 export type LeaseClaim =
   | {
     readonly kind: "held";
-    /** Whether a former owner began a call with the same generation and never said what came of it. */
+    /** Whether nobody knows what came of a former call with the same generation. */
     readonly afterUnknown: boolean;
   }
   | { readonly kind: "taken" }
@@ -32,14 +32,22 @@ export interface LeaseTarget {
   readonly owner: string;
 }
 
+/** What a call that failed for the time being leaves behind. */
+export interface LeasePause {
+  /** Until when nobody gets the lease, in seconds since 1970. */
+  readonly coolUntil: number;
+  /** Whether the refresh token may have been used up all the same. */
+  readonly isUnknown: boolean;
+}
+
 /** Remembers leases. */
 export interface LeaseStore {
   /** Asks for the lease until a time, in seconds since 1970. */
   claim(target: LeaseTarget, times: { readonly now: number; readonly until: number }): Promise<LeaseClaim>;
   /** Prolongs a lease that is still one's own. */
   renew(target: LeaseTarget, until: number): Promise<boolean>;
-  /** Gives a lease back; with `coolUntil`, nobody gets it before that time. */
-  release(target: LeaseTarget, coolUntil?: number): Promise<void>;
+  /** Gives a lease back; with a pause, nobody gets it before that is over. */
+  release(target: LeaseTarget, pause?: LeasePause): Promise<void>;
 }
 
 interface Lease {
@@ -47,6 +55,8 @@ interface Lease {
   readonly owner: string | null;
   readonly generation: number;
   readonly until: number;
+  /** Whether the refresh token may have been used up. */
+  readonly isUnknown: boolean;
 }
 
 /** Seconds that a lease is remembered after its end, so that the next owner learns of an unfinished call. */
@@ -62,6 +72,18 @@ export function createLeaseStore(records: Records): LeaseStore {
     });
   }
 
+  async function remove({ key, version }: Stored<Lease>): Promise<boolean> {
+    return await records.commit({ checks: [{ key, version }], deletes: [key] });
+  }
+
+  async function cool(
+    target: LeaseTarget,
+    { coolUntil: until, isUnknown }: LeasePause,
+    former: Stored<Lease>,
+  ): Promise<boolean> {
+    return await write(target, { owner: null, generation: target.generation, until, isUnknown }, former);
+  }
+
   async function find(target: LeaseTarget): Promise<Stored<Lease> | null> {
     return await records.find<Lease>(leaseKey(target.vendorId, target.sessionId));
   }
@@ -74,9 +96,10 @@ export function createLeaseStore(records: Records): LeaseStore {
         return lease.owner === null ? { kind: "cooling", until: lease.until } : { kind: "taken" };
       }
       const { owner, generation } = target;
-      if (!await write(target, { owner, generation, until }, stored)) return { kind: "taken" };
       const isUnfinished = lease !== null && lease.owner !== null && lease.owner !== owner;
-      return { kind: "held", afterUnknown: isUnfinished && lease.generation === generation };
+      const isUnknown = lease?.generation === generation && (isUnfinished || lease.isUnknown);
+      if (!await write(target, { owner, generation, until, isUnknown }, stored)) return { kind: "taken" };
+      return { kind: "held", afterUnknown: isUnknown };
     },
 
     async renew(target, until): Promise<boolean> {
@@ -85,14 +108,13 @@ export function createLeaseStore(records: Records): LeaseStore {
       return await write(target, { ...stored.value, until }, stored);
     },
 
-    async release(target, coolUntil): Promise<void> {
-      const stored = await find(target);
-      if (stored?.value.owner !== target.owner) return;
-      if (coolUntil !== undefined) {
-        await write(target, { owner: null, generation: target.generation, until: coolUntil }, stored);
-        return;
+    async release(target, pause): Promise<void> {
+      while (true) {
+        const stored = await find(target);
+        if (stored?.value.owner !== target.owner) return;
+        // A renewal may come in between, and then the lease is still to be given back.
+        if (await (pause === undefined ? remove(stored) : cool(target, pause, stored))) return;
       }
-      await records.commit({ checks: [{ key: stored.key, version: stored.version }], deletes: [stored.key] });
     },
   };
 }

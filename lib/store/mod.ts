@@ -21,7 +21,7 @@ export { createMemoryRecords } from "./memory/mod.ts";
 export type { Commit, ListOptions, RecordKey, Records, Stored } from "./records.ts";
 export { StoreUnavailableError } from "./records.ts";
 export { createStores, type Stores } from "./stores.ts";
-export type { LeaseClaim, LeaseStore, LeaseTarget } from "./leases.ts";
+export type { LeaseClaim, LeasePause, LeaseStore, LeaseTarget } from "./leases.ts";
 export type { OnceStore } from "./once.ts";
 export type { EndedMark, EndedName, EndReason, SessionRecord, SessionStore } from "./sessions.ts";
 export type { KeyState, VendorKeyRecord, VendorKeyStore } from "./vendor_keys.ts";

@@ -42,6 +42,8 @@ export type RefreshAnswer =
     readonly kind: "unavailable";
     /** What the server says about when. */
     readonly retryAfterSeconds: number | null;
+    /** Whether the token may have been used up all the same, by this call or a former one. */
+    readonly afterUnknown: boolean;
   };
 
 /** A refresh token and whose it is. */
@@ -52,7 +54,7 @@ export interface RefreshRequest {
   readonly refreshToken: string;
   /** The user (`sub`). */
   readonly subject: string;
-  /** Whether somebody else began a call with this token and never said what came of it. */
+  /** Whether nobody knows what came of a former call with this token. */
   readonly afterUnknown: boolean;
 }
 
@@ -102,7 +104,9 @@ export function createRefreshCalls(options: RefreshCallsOptions): RefreshCalls {
     async refresh(request: RefreshRequest): Promise<RefreshAnswer> {
       const { vendor, subject } = request;
       const found = await metadata.find(vendor.issuer);
-      if (found.kind !== "found") return { kind: "unavailable", retryAfterSeconds: null };
+      if (found.kind !== "found") {
+        return { kind: "unavailable", retryAfterSeconds: null, afterUnknown: request.afterUnknown };
+      }
       let { outcome, isUnknown } = await send(found.metadata, request);
       const afterUnknown = request.afterUnknown || isUnknown;
       if (isUnknown) outcome = (await send(found.metadata, request)).outcome;
@@ -113,11 +117,14 @@ export function createRefreshCalls(options: RefreshCallsOptions): RefreshCalls {
         case "invalid_response": {
           const reason = outcome.kind === "misconfigured" ? outcome.error : outcome.fault;
           log({ level: "error", event: "refresh_unusable", vendor: vendor.id, reason });
-          return { kind: "unavailable", retryAfterSeconds: null };
+          const isUsed = outcome.kind === "invalid_response";
+          return { kind: "unavailable", retryAfterSeconds: null, afterUnknown: afterUnknown || isUsed };
         }
-        case "unavailable":
+        case "unavailable": {
           log({ level: "warn", event: "refresh_unavailable", vendor: vendor.id });
-          return { kind: "unavailable", retryAfterSeconds: outcome.retryAfterSeconds };
+          const { retryAfterSeconds, sent } = outcome;
+          return { kind: "unavailable", retryAfterSeconds, afterUnknown: afterUnknown || sent };
+        }
         case "issued": {
           const { accessToken, expiresIn, refreshToken, idToken, scope } = outcome.tokens;
           const tokens = {

@@ -10,7 +10,7 @@
 
 import type { Clock } from "../clock.ts";
 import { drawToken, type Random } from "../random.ts";
-import type { LeaseStore, LeaseTarget } from "../store/mod.ts";
+import type { LeasePause, LeaseStore, LeaseTarget } from "../store/mod.ts";
 import { repeat, type Wait } from "../waiting.ts";
 
 /** Seconds for which a lease is taken, and milliseconds between two renewals. */
@@ -28,16 +28,18 @@ export type RefreshTarget = Omit<LeaseTarget, "owner">;
 export interface RefreshWork<T> {
   /** Looks whether somebody else has finished; `null` if not. */
   readonly look: () => Promise<T | null>;
-  /** Does it. `afterUnknown`: somebody began with the same refresh token and never said what came of it. */
+  /** Does it. `afterUnknown`: nobody knows what came of a former call with the same refresh token. */
   readonly work: (afterUnknown: boolean) => Promise<WorkDone<T>>;
+  /** Told that somebody else is at it. */
+  readonly onTaken?: () => void;
 }
 
 /** What came of the work. */
 export interface WorkDone<T> {
   /** The result. */
   readonly result: T;
-  /** Seconds in which nobody shall try again, after a failure that will pass. */
-  readonly coolSeconds?: number;
+  /** After a failure that will pass: for how many seconds nobody shall try again, and whether the token may be used up. */
+  readonly pause?: { readonly seconds: number; readonly isUnknown: boolean };
 }
 
 /** What a turn leads to. */
@@ -64,16 +66,19 @@ export type TakeRefreshTurn = <T>(target: RefreshTarget, work: RefreshWork<T>) =
 export function createRefreshTurn({ leases, now, random, wait }: RefreshTurnOptions): TakeRefreshTurn {
   async function hold<T>(target: LeaseTarget, afterUnknown: boolean, { look, work }: RefreshWork<T>): Promise<T> {
     const stop = repeat(RENEW_EVERY_MS, () => leases.renew(target, now() + LEASE_SECONDS));
-    let coolUntil: number | undefined;
+    let pause: LeasePause | undefined;
     try {
       const found = await look();
       if (found !== null) return found;
-      const { result, coolSeconds } = await work(afterUnknown);
-      if (coolSeconds !== undefined) coolUntil = now() + coolSeconds;
-      return result;
+      const done = await work(afterUnknown);
+      if (done.pause !== undefined) {
+        pause = { coolUntil: now() + done.pause.seconds, isUnknown: done.pause.isUnknown };
+      }
+      return done.result;
     } finally {
       stop();
-      await leases.release(target, coolUntil);
+      // A lease that cannot be given back runs out; what came of the work is worth more.
+      await leases.release(target, pause).catch(() => {});
     }
   }
 
@@ -85,6 +90,7 @@ export function createRefreshTurn({ leases, now, random, wait }: RefreshTurnOpti
       const claim = await leases.claim(target, { now: now(), until: now() + LEASE_SECONDS });
       if (claim.kind === "cooling") return { kind: "later", retryAfterSeconds: Math.max(1, claim.until - now()) };
       if (claim.kind === "held") return { kind: "done", result: await hold(target, claim.afterUnknown, work) };
+      work.onTaken?.();
       await wait(LOOK_EVERY_MS);
     }
     return { kind: "later", retryAfterSeconds: 1 };

@@ -190,6 +190,14 @@ interface Owned<Ticket> {
 /** Values for both cookies. */
 type NewCookies = { readonly [Name in keyof CookieValues]: string };
 
+/** A refresh that is under way. */
+interface Refreshing {
+  /** What comes of it. */
+  readonly running: Promise<Readiness>;
+  /** Settled once it turns out that somebody else is at it. */
+  readonly taken: Promise<void>;
+}
+
 /** How one of the two cookies is read and remembered. */
 interface CookieKind<Ticket> {
   readonly opened: BoundedCache<Owned<Ticket>>;
@@ -323,11 +331,16 @@ export function createSessions(options: SessionsOptions): Sessions {
     return readyWith(pair, isKept === session.content.isKept ? renewedBy(cookies, isKept) : cookies);
   }
 
-  async function refresh(vendor: Vendor, session: LiveSession, refreshToken: string): Promise<Readiness> {
+  async function refresh(
+    vendor: Vendor,
+    session: LiveSession,
+    { refreshToken, onTaken }: { readonly refreshToken: string; readonly onTaken: () => void },
+  ): Promise<Readiness> {
     const { id: sessionId, generation } = session.record;
     const outcome = await takeTurn<Readiness>({ vendorId: vendor.id, sessionId, generation }, {
       look: () => findSuccessor(vendor, session),
       work: (afterUnknown) => callOnce(vendor, session, { refreshToken, afterUnknown }),
+      onTaken,
     });
     return outcome.kind === "done"
       ? outcome.result
@@ -344,8 +357,9 @@ export function createSessions(options: SessionsOptions): Sessions {
     const answer = await calls.refresh({ vendor, refreshToken, subject: record.subject, afterUnknown });
     if (answer.kind === "unavailable") {
       const chance = COOL_SECONDS + Math.floor(random(1)[0]! / 256 * COOL_SPREAD);
-      const coolSeconds = Math.min(MAX_COOL_SECONDS, answer.retryAfterSeconds ?? chance);
-      return { result: { kind: "unavailable", retryAfterSeconds: Math.max(1, coolSeconds) }, coolSeconds };
+      const seconds = Math.min(MAX_COOL_SECONDS, answer.retryAfterSeconds ?? chance);
+      const result = { kind: "unavailable", retryAfterSeconds: Math.max(1, seconds) } as const;
+      return { result, pause: { seconds, isUnknown: answer.afterUnknown } };
     }
     if (answer.kind === "refused") {
       const reason = answer.afterUnknown ? "refresh_reused" : "refresh_refused";
@@ -404,16 +418,17 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   /** Everybody in this process who wants the same generation waits for the same promise. */
-  function joinRefresh(vendor: Vendor, session: LiveSession, refreshToken: string) {
+  function joinRefresh(vendor: Vendor, session: LiveSession, refreshToken: string): Refreshing {
     const { id, generation } = session.record;
     const name = `${vendor.id} ${id} ${generation}`;
     const joined = refreshes.get(name);
-    if (joined !== undefined) return { running: joined, isLeader: false };
-    const running = refresh(vendor, session, refreshToken).finally(() => refreshes.delete(name));
+    if (joined !== undefined) return { running: joined, taken: Promise.resolve() };
+    const { promise: taken, resolve: onTaken } = Promise.withResolvers<void>();
+    const running = refresh(vendor, session, { refreshToken, onTaken }).finally(() => refreshes.delete(name));
     refreshes.set(name, running);
     // Callers may have stopped waiting when it fails; those who still wait see the failure all the same.
     background(running.catch(() => {}));
-    return { running, isLeader: true };
+    return { running, taken };
   }
 
   return {
@@ -509,10 +524,13 @@ export function createSessions(options: SessionsOptions): Sessions {
         await end(vendor.id, session.record.id, "absolute");
         return { kind: "ended", reason: "absolute" };
       }
-      const { running, isLeader } = joinRefresh(vendor, session, refreshToken);
-      const usable = isLeader ? null : await present();
+      const { running, taken } = joinRefresh(vendor, session, refreshToken);
+      // While somebody else is at it, here or in another process, life that is left is enough.
+      const isTaken = await within(patienceMs, Promise.race([taken.then(() => true), running.then(() => false)]));
+      const usable = isTaken === true ? await present() : null;
       if (usable !== null) return usable;
-      const outcome = await within(patienceMs, running) ?? { kind: "unavailable" as const, retryAfterSeconds: 1 };
+      const done = isTaken === null ? null : await within(patienceMs, running);
+      const outcome = done ?? { kind: "unavailable" as const, retryAfterSeconds: 1 };
       return outcome.kind === "unavailable" ? await present() ?? outcome : outcome;
     },
 

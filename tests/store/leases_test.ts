@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertFalse } from "@std/assert";
-import { createStores } from "../../lib/store/mod.ts";
+import { createStores, type Records } from "../../lib/store/mod.ts";
 import { race, testOnEveryBackend } from "./backends.ts";
 
 const target = { vendorId: "acme", sessionId: "s1", generation: 1 };
@@ -67,7 +67,8 @@ testOnEveryBackend("a lease that cools off is nobody's until its time", async ({
   const { leases } = createStores(records);
   await leases.claim(one, { now: clock(), until: clock() + 4 });
   const until = clock() + 3;
-  await leases.release(one, until);
+  await leases.release(one, { coolUntil: until, isUnknown: false });
+  assertFalse(await leases.renew(one, clock() + 40), "a late renewal changes nothing");
   for (const asking of [one, two]) {
     assertEquals(await leases.claim(asking, { now: clock(), until: clock() + 4 }), { kind: "cooling", until });
   }
@@ -81,3 +82,43 @@ testOnEveryBackend("an unfinished call is forgotten in the long run", async ({ r
   clock.advance(604);
   assertEquals(await leases.claim(two, { now: clock(), until: clock() + 4 }), HELD);
 });
+
+testOnEveryBackend("that a token may have been used up outlives the pauses, until it is settled", async (backend) => {
+  const { records: [records], clock } = backend;
+  const { leases } = createStores(records);
+  const ask = async (owner: typeof one) => await leases.claim(owner, { now: clock(), until: clock() + 4 });
+  await ask(one);
+  await leases.release(one, { coolUntil: clock() + 1, isUnknown: true });
+  clock.advance(1);
+  assertEquals(await ask(two), { kind: "held", afterUnknown: true });
+  await leases.release(two);
+  assertEquals(await ask(one), HELD);
+  await leases.release(one, { coolUntil: clock() + 1, isUnknown: true });
+  clock.advance(1);
+  assertEquals(await ask({ ...two, generation: 2 }), HELD, "the next generation has a token of its own");
+});
+
+testOnEveryBackend(
+  "a lease is given back although a renewal comes in between",
+  async ({ records: [records], clock }) => {
+    let meanwhile: (() => Promise<unknown>) | null = null;
+    const spoilt: Records = {
+      ...records,
+      async commit(change) {
+        const action = meanwhile;
+        meanwhile = null;
+        await action?.();
+        return await records.commit(change);
+      },
+    };
+    const [leases, other] = [createStores(spoilt).leases, createStores(records).leases];
+    for (const pause of [undefined, { coolUntil: clock() + 2, isUnknown: false }]) {
+      assertEquals(await leases.claim(one, { now: clock(), until: clock() + 4 }), HELD);
+      meanwhile = () => other.renew(one, clock() + 40);
+      await leases.release(one, pause);
+      clock.advance(2);
+      assertEquals(await leases.claim(two, { now: clock(), until: clock() + 4 }), HELD);
+      await leases.release(two);
+    }
+  },
+);

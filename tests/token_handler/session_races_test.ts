@@ -34,6 +34,8 @@ interface Setting {
   start(spoil?: (records: Records) => Records): Promise<Sessions>;
   /** Signs in; the access token lives so many seconds. */
   signIn(seconds: number): Promise<Cookies>;
+  /** Waits for everything that goes on after an answer. */
+  settle(): Promise<unknown>;
   /** Recognises cookies, which must be good. */
   recognise(sessions: Sessions, cookies: Cookies): Promise<LiveSession>;
 }
@@ -44,6 +46,7 @@ async function createSetting(): Promise<Setting> {
   const reading = readVendorSettings({ clientId: "web-app", issuer: "https://id.test/" });
   if (reading.kind === "refused") throw new Error(JSON.stringify(reading.faults));
   const vendor = { ...reading.settings, id: "acme", upstreams: [], authenticateClient: () => {} } as unknown as Vendor;
+  const works: Promise<unknown>[] = [];
   let issued = 1;
   const provider: Setting["provider"] = {
     asked: [],
@@ -77,8 +80,11 @@ async function createSetting(): Promise<Setting> {
       // Waiting only lets others go first.
       const wait = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
       const { sessions: store, leases } = stores;
-      return Promise.resolve(createSessions({ store, leases, keys, calls, now: clock, wait }));
+      const background = (work: Promise<unknown>) => void works.push(work);
+      return Promise.resolve(createSessions({ store, leases, keys, calls, background, now: clock, wait }));
     },
+
+    settle: () => Promise.all(works),
 
     async signIn(seconds: number): Promise<Cookies> {
       const sessions = await setting.start();
@@ -281,4 +287,46 @@ Deno.test("a refresh token that is refused because another process was quicker d
   const readiness = await slow.ready(vendor, session);
   assertEquals(readiness.kind === "ready" && readiness.accessToken, "access-2");
   assertEquals((await quick.list(vendor, "ada")).map(({ generation }) => generation), [2]);
+});
+
+Deno.test("a caller whose token still lives does not wait for another process's refresh", async () => {
+  const { vendor, provider, ...setting } = await createSetting();
+  const cookies = await setting.signIn(30);
+  const [slow, other] = [await setting.start(), await setting.start()];
+  const [asked, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<RefreshAnswer>()];
+  const good = provider.answer;
+  provider.answer = () => {
+    asked.resolve();
+    return answer.promise;
+  };
+  const refreshed = slow.ready(vendor, await setting.recognise(slow, cookies));
+  await asked.promise;
+  for (const sessions of [other, slow]) {
+    const readiness = await sessions.ready(vendor, await setting.recognise(sessions, cookies));
+    assertEquals(readiness, { kind: "ready", accessToken: "access-1", expiresAt: setting.clock() + 30, cookies: null });
+  }
+  answer.resolve(await good({} as RefreshRequest));
+  assertEquals((await refreshed).kind, "ready");
+  await setting.settle();
+  const late = await other.ready(vendor, await setting.recognise(other, cookies));
+  assertEquals(late.kind === "ready" && late.accessToken, "access-2");
+  assertEquals(provider.asked.length, 1);
+});
+
+Deno.test("the end of a session says that the refresh token may have been used up, pauses later too", async () => {
+  const { vendor, clock, provider, ...setting } = await createSetting();
+  const cookies = await setting.signIn(0);
+  const sessions = await setting.start();
+  const ask = async () => await sessions.ready(vendor, await setting.recognise(sessions, cookies));
+  const answers: RefreshAnswer[] = [
+    { kind: "unavailable", retryAfterSeconds: 1, afterUnknown: true },
+    { kind: "unavailable", retryAfterSeconds: 1, afterUnknown: true },
+  ];
+  provider.answer = ({ afterUnknown }) => Promise.resolve(answers.shift() ?? { kind: "refused", afterUnknown });
+  assertEquals((await ask()).kind, "unavailable");
+  clock.advance(1);
+  assertEquals((await ask()).kind, "unavailable");
+  clock.advance(1);
+  assertEquals(await ask(), { kind: "ended", reason: "refresh_reused" });
+  assertEquals(provider.asked.map(({ afterUnknown }) => afterUnknown), [false, true, true]);
 });

@@ -247,7 +247,7 @@ Deno.test("a refresh that has not called yet does not call for a session that en
 
 Deno.test("each answer of the token service leads to what the contract says", async (t) => {
   type Row = readonly [answer: RefreshAnswer, left: number, outcome: unknown];
-  const later: RefreshAnswer = { kind: "unavailable", retryAfterSeconds: 7 };
+  const later: RefreshAnswer = { kind: "unavailable", retryAfterSeconds: 7, afterUnknown: false };
   const present = { accessToken: "access-1" };
   const rows: Readonly<Record<string, Row>> = {
     "refused": [{ kind: "refused", afterUnknown: false }, 0, { kind: "ended", reason: "refresh_refused" }],
@@ -264,7 +264,7 @@ Deno.test("each answer of the token service leads to what the contract says", as
     "unavailable": [later, 0, { kind: "unavailable", retryAfterSeconds: 7 }],
     "unavailable, a little life left": [later, 30, present],
     "unavailable for long": [
-      { kind: "unavailable", retryAfterSeconds: 3600 },
+      { kind: "unavailable", retryAfterSeconds: 3600, afterUnknown: false },
       0,
       { kind: "unavailable", retryAfterSeconds: 30 },
     ],
@@ -288,7 +288,7 @@ Deno.test("after a failure that will pass nobody asks again for a while", async 
   const setting = await createSetting();
   const cookies = await cookiesOf(setting);
   setting.clock.advance(3600);
-  setting.answer = () => ({ kind: "unavailable", retryAfterSeconds: 7 });
+  setting.answer = () => ({ kind: "unavailable", retryAfterSeconds: 7, afterUnknown: false });
   const ask = async () => await ready(setting, await recognise(setting, cookies));
   assertEquals(await ask(), { kind: "unavailable", retryAfterSeconds: 7 });
   setting.clock.advance(3);
@@ -304,7 +304,7 @@ Deno.test("a forced refresh brings new tokens, whatever life is left, and nothin
   const cookies = await cookiesOf(setting);
   assertEquals(tokenOf(await ready(setting, await recognise(setting, cookies), true)), "access-new-1");
   const other = await cookiesOf(setting);
-  setting.answer = () => ({ kind: "unavailable", retryAfterSeconds: 7 });
+  setting.answer = () => ({ kind: "unavailable", retryAfterSeconds: 7, afterUnknown: false });
   const failed = await ready(setting, await recognise(setting, other), true);
   assertEquals(failed, { kind: "unavailable", retryAfterSeconds: 7 });
 });
