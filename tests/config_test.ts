@@ -308,6 +308,16 @@ Deno.test("readConfig() works out who may manage", () => {
   assertEquals(read({ ...LEAST, CLOAKROOM_TOKEN_SERVICE: "off" }).tokenService, null);
 });
 
+Deno.test("readConfig() does not let the embedded token service take the app's place", () => {
+  const faultsAt = (tokenService: string, publicUrl: string) =>
+    variablesOf({ ...LEAST, CLOAKROOM_TOKEN_SERVICE: tokenService, CLOAKROOM_PUBLIC_URL: publicUrl });
+  for (const tokenService of ["https://api.site.test", "https://api.site.test/"]) {
+    assertEquals(faultsAt(tokenService, "https://api.site.test"), ["CLOAKROOM_TOKEN_SERVICE"]);
+  }
+  assertEquals(faultsAt("https://api.site.test/id", "https://api.site.test"), []);
+  assertEquals(faultsAt("https://id.site.test/", "https://api.site.test"), []);
+});
+
 Deno.test("readConfig() wants the embedded token service for its bootstrap client", () => {
   const client = { CLOAKROOM_BOOTSTRAP_CLIENT: "admin:a-secret-with-enough-letters" };
   assertEquals(variablesOf({ ...LEAST, ...client }), ["CLOAKROOM_BOOTSTRAP_CLIENT"]);

@@ -356,6 +356,19 @@ Deno.test("a management issuer that is away is told as such, and nobody is refus
   assertEquals(await codeOf(answer), "token_service_unreachable");
 });
 
+Deno.test("a management issuer whose keys are away, or that speaks for another, is told apart", async () => {
+  const { manage, idp, log } = await createSetting();
+  idp.change.jwks = () => new Response(null, { status: 503 });
+  assertEquals(await codeOf(await manage("GET", ACME)), "token_service_unreachable");
+  const strange = await createSetting();
+  strange.idp.change.discovery = (good) => Response.json({ ...good, issuer: "https://evil.test/" });
+  assertEquals(await codeOf(await strange.manage("GET", ACME)), "token_service_error");
+  assertEquals(strange.log.map(({ level, event, reason }) => [level, event, reason]), [
+    ["error", "management_metadata_refused", "issuer_mismatch"],
+  ]);
+  assertEquals(log, [], "an outage is nobody's error");
+});
+
 Deno.test("without a management issuer nobody manages", async () => {
   const { manage } = await createSetting({ cloakroom: { management: null } });
   assertEquals(await codeOf(await manage("GET", ACME)), "token_refused");
