@@ -110,8 +110,10 @@ async function withConnection<T>(
   }, TIMEOUT_MS);
   try {
     // A server that refuses early does not read the rest.
-    writeAll(connection, typeof bytes === "string" ? encoder.encode(bytes) : bytes).catch(() => {});
-    const result = await read(readAnswers(connection), connection);
+    const written = typeof bytes === "string" ? encoder.encode(bytes) : bytes;
+    writeAll(connection, written).catch(() => {});
+    const isHead = new TextDecoder().decode(written.subarray(0, 5)) === "HEAD ";
+    const result = await read(readAnswers(connection, isHead), connection);
     if (isLate) throw new Error(`Cannot read an answer: the connection hangs for ${TIMEOUT_MS} ms`);
     return result;
   } finally {
@@ -123,7 +125,7 @@ async function writeAll(connection: Deno.TcpConn, bytes: Uint8Array): Promise<vo
   for (let written = 0; written < bytes.length;) written += await connection.write(bytes.subarray(written));
 }
 
-async function* readAnswers(connection: Deno.TcpConn): AsyncGenerator<Received> {
+async function* readAnswers(connection: Deno.TcpConn, isHead: boolean): AsyncGenerator<Received> {
   const answers: RawAnswer[] = [];
   const buffer = new Uint8Array(65_536);
   let received = "";
@@ -132,7 +134,12 @@ async function* readAnswers(connection: Deno.TcpConn): AsyncGenerator<Received> 
     isClosed = length === null;
     // One character a byte, until lengths no longer matter.
     for (const byte of buffer.subarray(0, length ?? 0)) received += String.fromCharCode(byte);
-    for (let parsed = parseAnswer(received, isClosed); parsed !== null; parsed = parseAnswer(received, isClosed)) {
+    received = received.replace(INTERIM_REGEXP, "");
+    for (
+      let parsed = parseAnswer(received, { isClosed, isHead });
+      parsed !== null;
+      parsed = parseAnswer(received, { isClosed, isHead })
+    ) {
       answers.push(parsed.answer);
       received = received.slice(parsed.length);
     }
@@ -143,7 +150,7 @@ async function* readAnswers(connection: Deno.TcpConn): AsyncGenerator<Received> 
 /** Parses an answer; `null` while it is incomplete. */
 function parseAnswer(
   received: string,
-  isClosed: boolean,
+  context: { readonly isClosed: boolean; readonly isHead: boolean },
 ): { readonly answer: RawAnswer; readonly length: number } | null {
   const end = received.indexOf("\r\n\r\n");
   if (end < 0) return null;
@@ -151,7 +158,7 @@ function parseAnswer(
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(statusLine!)?.[1]);
   const headers = new Headers();
   for (const line of lines) headers.append(line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim());
-  const content = readBody(received.slice(end + 4), { headers, status, isClosed });
+  const content = readBody(received.slice(end + 4), { headers, status, ...context });
   if (content === null) return null;
   const bytes = Uint8Array.from(content.body, (byte) => byte.charCodeAt(0));
   const answer = { status, headers, bytes, body: new TextDecoder().decode(bytes) };
@@ -166,9 +173,14 @@ interface Content {
 
 function readBody(
   rest: string,
-  { headers, status, isClosed }: { readonly headers: Headers; readonly status: number; readonly isClosed: boolean },
+  { headers, status, isClosed, isHead }: {
+    readonly headers: Headers;
+    readonly status: number;
+    readonly isClosed: boolean;
+    readonly isHead: boolean;
+  },
 ): Content | null {
-  if (status < 200 || status === 204 || status === 304) return { body: "", length: 0 };
+  if (isHead || status === 101 || status === 204 || status === 304) return { body: "", length: 0 };
   if (headers.get("transfer-encoding") === "chunked") return readChunks(rest);
   const header = headers.get("content-length");
   if (header === null) return isClosed ? { body: rest, length: rest.length } : null;

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { createNetwork, serveOnLoopback } from "./loopback.ts";
-import { sendBytes, sendRequest } from "./raw_http.ts";
+import { converse, sendBytes, sendRequest } from "./raw_http.ts";
 
 Deno.test("sendRequest() sends host, headers and bytes as they are, and reads the answer", async (t) => {
   const server = serveOnLoopback(async (request) => {
@@ -36,6 +36,34 @@ Deno.test("sendRequest() sends host, headers and bytes as they are, and reads th
     await t.step("bytes that are no HTTP", async () => {
       assertEquals((await sendBytes(server.port, "nonsense\r\n\r\n"))?.status, 400);
     });
+  } finally {
+    await server.close();
+  }
+});
+
+Deno.test("converse() reads every answer on a connection, and tells who closed it", async (t) => {
+  const server = serveOnLoopback((request) => new Response(new URL(request.url).pathname));
+  const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: api.acme.test\r\n${more}\r\n`;
+  const rows: Readonly<Record<string, readonly [bytes: string, bodies: readonly string[], isClosed: boolean]>> = {
+    "one": [get("/a"), ["/a"], false],
+    "one that wants no other": [get("/a", "Connection: close\r\n"), ["/a"], true],
+    "three": [get("/a") + get("/b") + get("/c"), ["/a", "/b", "/c"], false],
+    "a body that looks like a request": [
+      get("/a", `Content-Length: ${get("/b").length}\r\n`) + get("/b"),
+      ["/a"],
+      false,
+    ],
+    "one, then nonsense": [`${get("/a")}nonsense\r\n\r\n`, ["/a", ""], true],
+    "nonsense": ["nonsense\r\n\r\n", [""], true],
+  };
+  try {
+    for (const [what, [bytes, bodies, isClosed]] of Object.entries(rows)) {
+      await t.step(what, async () => {
+        const conversation = await converse(server.port, bytes);
+        assertEquals(conversation.answers.map(({ body }) => body), bodies);
+        assertEquals(conversation.isClosed, isClosed);
+      });
+    }
   } finally {
     await server.close();
   }
