@@ -21,10 +21,10 @@ export interface AttackRequest extends JsonObject {
 }
 
 /** The groups that have to hold. A group joins them as soon as the product has what it attacks. */
-export const GROUPS = ["return-to-control", "return-to", "callback", "cookie", "jwt"];
+export const GROUPS = ["return-to-control", "return-to", "callback", "cookie", "jwt", "idp-reply", "logout", "race"];
 
 /** Kinds that need more than sockets on loopback, and have tests of their own. */
-export const KINDS_APART = ["browser", "fault", "h2", "load", "signal", "tcp"];
+export const KINDS_APART = ["browser", "fault", "h2", "signal", "tcp"];
 
 /** Reads every case. */
 export function readCases(): readonly AttackCase[] {

@@ -16,6 +16,17 @@ const SESSION = { kind: "http", host: "api.acme.test", path: "{session}", as: "a
 const ID_TOKEN = { kind: "token", where: "id_token", header: {}, claims: {}, key: "idp" };
 const SIGNED_IN = { status: [302], session: "alice", idp_calls: 1 };
 
+const LOGIN_REPLY = { kind: "idp", flow: "login", endpoint: "token" };
+const REFRESH_REPLY = { ...LOGIN_REPLY, flow: "refresh" };
+const REFRESHED = { status: [200], session: "kept", set_cookie: "session renewed", idp_calls: 1 };
+const LOGOUT_TOKEN = { ...ID_TOKEN, where: "logout_token", endpoint: "{bclogout}" };
+const FRAME = { ...LOGIN, path: "{fclogout}" };
+const OP_LOGOUT = { ...LOGIN, host: "id.test", path: "{oplogout}", as: "op:alice" };
+const RACE = {
+  kind: "race",
+  each: { ...LOGIN, path: "{api}", as: "alice-expired", headers: { "X-CSRF": "1" } },
+};
+
 /** Controls by group. */
 const BY_GROUP: Readonly<
   Record<string, readonly (readonly [what: string, request: AttackRequest, expect: JsonObject])[]>
@@ -92,6 +103,55 @@ const BY_GROUP: Readonly<
       { status: [200], upstream_calls: 1, jwks_fetches_max: 1, outbound_hosts_not: ["evil.test"] },
     ],
     ["a logout token", { ...ID_TOKEN, where: "logout_token" }, { status: [200], session: "none" }],
+  ],
+  "idp-reply": [
+    ["login, a token endpoint that answers as it should", { ...LOGIN_REPLY, reply: {} }, SIGNED_IN],
+    ["login, a patch that changes nothing", { ...LOGIN_REPLY, reply: { patch: { token_type: "Bearer" } } }, SIGNED_IN],
+    ["login, keys", { ...LOGIN_REPLY, endpoint: "jwks", reply: {} }, { ...SIGNED_IN, jwks_fetches_max: 1 }],
+    ["login, metadata", { ...LOGIN_REPLY, endpoint: "discovery", reply: {} }, SIGNED_IN],
+    ["login, userinfo", { ...LOGIN_REPLY, endpoint: "userinfo", reply: {} }, SIGNED_IN],
+    ["refresh", { ...REFRESH_REPLY, reply: {} }, REFRESHED],
+    ["refresh, another ID token", { ...REFRESH_REPLY, id_token_key: "idp" }, { ...REFRESHED, alert: false }],
+    ["refresh, the scope as it was", { ...REFRESH_REPLY, patch: { scope: "openid profile email offline_access" } }, {
+      ...REFRESHED,
+      stored_scope: "openid profile email offline_access",
+    }],
+    ["refresh, a token that is dead", { ...REFRESH_REPLY, reply: { status: 400, json: { error: "invalid_grant" } } }, {
+      status: [401],
+      session: "none",
+    }],
+  ],
+  "logout": [
+    ["a logout token for one session", { ...LOGOUT_TOKEN, claims: { sub: null, sid: "{sid:alice}" } }, {
+      status: [200],
+      session: "none",
+      sessions: "globex untouched",
+      client_header_has: ["cache-control: no-store"],
+    }],
+    ["a logout token for one user", LOGOUT_TOKEN, { status: [200], session: "none", sessions: "globex untouched" }],
+    [
+      "front-channel logout",
+      { ...FRAME, as: "alice", query: { iss: "https://idp.test/", sid: "{sid:alice}" } },
+      { status: [200], session: "none", idp_calls: 0 },
+    ],
+    ["cookies that nobody has signed out", {
+      kind: "sequence",
+      steps: ["login alice, copy the cookies", "GET {api} with the copies"],
+    }, { status: [200] }],
+    ["logout at the token service with one's own ID token", {
+      ...OP_LOGOUT,
+      query: { id_token_hint: "{id_token:alice}", post_logout_redirect_uri: "https://client.test/" },
+    }, { status: [302], client_header_has: ["location: https://client.test/"] }],
+    ["logout at the token service without an ID token", OP_LOGOUT, { status: [200], session: "alice asked first" }],
+  ],
+  "race": [
+    ["one call", { ...RACE, n: 1, processes: 1 }, { status: [200], idp_calls: 1, non_200: 0, logouts: 0 }],
+    ["one exchange", { kind: "race", n: 1, each: "tk valid" }, { status: [200], winners: 1 }],
+    ["one refresh", { kind: "race", n: 1, each: "refresh" }, {
+      status: [200],
+      token_families: 1,
+      distinct_new_refresh_tokens: 1,
+    }],
   ],
 };
 

@@ -5,9 +5,12 @@
  */
 
 import { createCookieJar } from "../support/cookie_jar.ts";
-import { isOwnCookie, TRANSACTION_PREFIX } from "./names.ts";
+import { COOKIES, isOwnCookie, TRANSACTION_PREFIX } from "./names.ts";
 import type { Answer, Effects, Outcome } from "./outcome.ts";
-import { sessionOf } from "./stage.ts";
+import { callApi, isKept } from "./kinds/idp.ts";
+import { type Person, sessionOf } from "./stage.ts";
+import { TOKEN_SERVICE } from "./token_service.ts";
+import { authorizePath } from "../token_service/kit.ts";
 import { ACME, DIALLED_HOSTS, type World } from "./world.ts";
 
 /** What a judge looks at. */
@@ -52,6 +55,18 @@ const JUDGES: Readonly<Record<string, Judge<never>>> = {
     return wrong.length === 0 ? null : `${wrong[0]!.status} ${wrong[0]!.body.slice(0, 160)}`;
   },
   no_stack_trace: () => null, // judged always
+  non_200: (expected: number, { outcome }) =>
+    equal(outcome.answers.filter(({ status }) => status !== 200).length, expected),
+  errors: (expected: number, { outcome }) => equal(Number(outcome.facts!.errors), expected),
+  winners: (expected: number, { outcome }) =>
+    equal(outcome.answers.filter(({ status }) => status === 200).length, expected),
+  client_header_has: (expected: readonly string[], { outcome }) => {
+    const missing = expected.find((line) => {
+      const [name, value] = line.split(": ", 2);
+      return outcome.answers.some(({ headers }) => !headers.get(name!)?.toLowerCase().includes(value!.toLowerCase()));
+    });
+    return missing === undefined ? null : `no ${missing}`;
+  },
   body_not: (expected: readonly string[], { outcome }) => {
     const found = expected.filter((text) => outcome.answers.some(({ body }) => body.includes(text)));
     return found.length === 0 ? null : `found ${found}`;
@@ -98,14 +113,47 @@ const JUDGES: Readonly<Record<string, Judge<never>>> = {
     const held = outcome.caller!.browser.jar.header(new URL(ACME.publicUrl)) ?? "";
     return held.length <= expected ? null : `${held.length}`;
   },
-  session: async (expected: string, { outcome }) => {
-    if (outcome.caller === undefined) return "there is no caller";
-    const seen = await sessionOf(outcome.caller);
+  session: async (expected: string, { world, outcome }) => {
+    const { caller, answers } = outcome;
+    if (caller === undefined) return "there is no caller";
+    if (expected.startsWith("kept")) return await isKept(world, caller) ? null : "not kept";
+    if (expected === "alice asked first") return await judgeAsked(answers[0]!, caller);
+    const seen = await sessionOf(caller);
     return expected.split(" or ").includes(seen) ? null : `${seen} is signed in`;
+  },
+  sessions: async (expected: string, { outcome }) => {
+    const [person, name] = expected === "alice still logged in"
+      ? [outcome.caller, "alice"]
+      : expected === "globex untouched"
+      ? [outcome.bystander, "bob"]
+      : [];
+    if (person === undefined) return `unknown expectation ${expected}`;
+    const seen = await sessionOf(person);
+    return seen === name ? null : `${seen} is signed in`;
+  },
+
+  logouts: async (expected: number, { outcome: { facts, caller } }) =>
+    equal(Number(facts?.ended ?? await sessionOf(caller!) === "none"), expected),
+
+  token_families: (expected: number, { outcome }) => equal(Number(outcome.facts!.families), expected),
+  distinct_new_refresh_tokens: (expected: number, { outcome }) => equal(Number(outcome.facts!.refreshTokens), expected),
+  max_ms_over_token_endpoint: (expected: number, { outcome }) =>
+    Number(outcome.facts!.overTokenMilliseconds) <= expected
+      ? null
+      : `${Math.round(Number(outcome.facts!.overTokenMilliseconds))} ms`,
+  after: (expected: string, { outcome: { facts } }) => {
+    const rule = Object.hasOwn(AFTERWARDS, expected) ? AFTERWARDS[expected] : undefined;
+    if (rule === undefined) return `unknown expectation ${expected}`;
+    return rule(facts!) ? null : `no: ${JSON.stringify(facts)}`;
   },
 
   upstream_calls: (expected: number, { effects }) => equal(effects.upstreamCalls, expected),
-  idp_calls: (expected: number, { effects }) => equal(effects.idpCalls, expected),
+  idp_calls: async (expected: number | string, { world, effects }) => {
+    if (expected === "refresh token revoked at the IdP") return await judgeRevoked(world, effects);
+    if (typeof expected !== "number") return `unknown expectation ${expected}`;
+    // Where nothing may reach the provider, tokens may not be revoked there either.
+    return equal(effects.idpCalls + (expected === 0 ? effects.revocations : 0), expected);
+  },
   outbound_hosts_not: (expected: readonly string[], { effects }) => {
     const dialled = expected.filter((host) => effects.dialled.includes(host));
     return dialled.length === 0 ? null : `dialled ${dialled}`;
@@ -113,6 +161,14 @@ const JUDGES: Readonly<Record<string, Judge<never>>> = {
   jwks_fetches_max: (expected: number, { effects }) =>
     effects.jwksFetches <= expected ? null : `${effects.jwksFetches}`,
   window_s: () => null, // the clock stands still while a case runs
+  alert: (expected: boolean, { effects }) => effects.alerts > 0 === expected ? null : `${effects.alerts} errors logged`,
+  id_token_claims_used: (expected: boolean, { outcome }) =>
+    outcome.facts!.claimsUsed === expected ? null : `${outcome.facts!.claimsUsed}`,
+  stored_scope: (expected: string, { world, outcome }) => judgeScope(world, outcome.caller!, expected),
+  rss_growth_mib_max: (expected: number, { effects }) =>
+    effects.rssMebibytes <= expected ? null : `${Math.round(effects.rssMebibytes)} MiB`,
+  within_s: (expected: number, { effects }) =>
+    effects.milliseconds <= expected * 1000 ? null : `${Math.round(effects.milliseconds)} ms`,
 
   no_crash: async (_expected: boolean, { world }) => {
     const { status, body } = await world.app.send(new Request(`${ACME.publicUrl}/healthz`));
@@ -132,6 +188,42 @@ const JUDGES: Readonly<Record<string, Judge<never>>> = {
     outcome.facts!.containsSessionId === expected ? null : `${outcome.facts!.containsSessionId}`,
   note: () => null,
 };
+
+/** What holds afterwards, as the cases say it. */
+const AFTERWARDS: Readonly<Record<string, (facts: NonNullable<Outcome["facts"]>) => boolean>> = {
+  "winner's tokens revoked or kept by policy, never two sets": ({ livingSets }) => Number(livingSets) <= 1,
+  "same refresh token works when KV is back": ({ worksAgain }) => worksAgain === true,
+};
+
+/** Asked whether to sign out, and still signed in at the token service. */
+async function judgeAsked({ status, body }: Answer, { browser }: Person): Promise<string | null> {
+  if (status !== 200 || !/<form method="post"/.test(body)) return `answered ${status} without a question`;
+  const { last } = await browser.navigate(new URL(authorizePath({ prompt: "none" }), TOKEN_SERVICE).href, {
+    maxRedirects: 0,
+  });
+  const location = URL.parse(last?.headers.get("location") ?? "");
+  return location?.searchParams.has("code") ? null : "nobody is signed in at the token service any more";
+}
+
+/** The provider was told, and the newest refresh token is dead there. */
+async function judgeRevoked({ idp }: World, { revocations }: Effects): Promise<string | null> {
+  const form = { grant_type: "refresh_token", refresh_token: idp.issued.refreshTokens.at(-1)! };
+  const body = new URLSearchParams({ client_id: ACME.clientId, client_secret: ACME.clientSecret, ...form });
+  const { status } = await idp.handle(new Request(`${idp.issuer}token`, { method: "POST", body }));
+  return revocations === 1 && status === 400 ? null : `${revocations} revocations, and the token answers ${status}`;
+}
+
+/** Upstreams that ask for scopes are open to the session for the expected ones alone. */
+async function judgeScope(world: World, person: Person, expected: string): Promise<string | null> {
+  const seen: string[] = [];
+  for (const scope of ACME.scopes) {
+    const upstreams = [{ ...ACME.upstreams[0]!, scopes: [scope] }];
+    await world.cloakroom.saveVendor("acme", { ...ACME, upstreams });
+    if ((await callApi(person)).status === 200) seen.push(scope);
+  }
+  await world.cloakroom.saveVendor("acme", ACME);
+  return seen.join(" ") === expected ? null : `${seen.join(" ")}`;
+}
 
 /** What `{configured}` stands for in an authorization request. */
 const CONFIGURED: Readonly<Record<string, string>> = {
@@ -238,6 +330,10 @@ const COOKIE_RULES: Readonly<Record<string, (world: World, outcome: Outcome) => 
   "none or own cookies cleared": (_world, outcome) => {
     const set = setCookies(outcome).find(({ name, value }) => !isOwnCookie(name) || value !== "");
     return set === undefined ? null : `sets ${set.name}`;
+  },
+  "session renewed": (_world, outcome) => {
+    const set = setCookies(outcome).filter(({ value }) => value !== "").map(({ name }) => name);
+    return Object.values(COOKIES).every((name) => set.includes(name)) ? null : `sets ${set}`;
   },
   "unchanged": (_world, outcome) => {
     const set = setCookies(outcome);

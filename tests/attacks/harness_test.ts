@@ -42,6 +42,12 @@ const LOGIN = { kind: "http", method: "GET", host: "api.acme.test", path: "{logi
 const SESSION = { ...LOGIN, path: "{session}" };
 const CALLBACK = { ...LOGIN, path: "{callback}", as: "tx:alice" };
 const ID_TOKEN = { kind: "token", where: "id_token", header: {}, claims: {}, key: "idp" };
+const TOKEN_REPLY = { kind: "idp", flow: "login", endpoint: "token" };
+const REFRESH_REPLY = { ...TOKEN_REPLY, flow: "refresh" };
+const DEAD = { status: 400, json: { error: "invalid_grant" } };
+const CALL = { kind: "race", n: 2, processes: 1, each: { ...LOGIN, path: "{api}", as: "alice-expired" } };
+const REFRESH = { kind: "race", n: 2, each: "refresh" };
+const BOB = { sub: "bob", aud: "globex-client" };
 
 Deno.test("whatever the harness does not know fails the run", async (t) => {
   const unknown: Readonly<Record<string, readonly [AttackRequest, JsonObject]>> = {
@@ -62,6 +68,15 @@ Deno.test("whatever the harness does not know fails the run", async (t) => {
     "flow": [{ kind: "idp", flow: "dance", endpoint: "token" }, { status: [302] }],
     "step": [{ kind: "sequence", steps: ["wait and see"] }, { status: [302] }],
     "scan": [{ kind: "scan", where: "everywhere", for: "nothing" }, { status: [] }],
+    "call of a race": [{ kind: "race", n: 1, each: "dance" }, { status: [200] }],
+    "fault of a race": [{ kind: "race", n: 1, each: "refresh", fault: "flood" }, { status: [200] }],
+    "call of processes": [{ ...CALL, processes: 2, each: LOGIN }, { status: [200] }],
+    "event of a load": [{ kind: "load", rps: 100, during: "an eclipse" }, { status: [302] }],
+    "what holds afterwards": [REFRESH, { status: [200], after: "all is well" }],
+    "member of a reply": [{ ...TOKEN_REPLY, reply: { colour: "green" } }, { status: [502] }],
+    "fault of a connection": [{ ...TOKEN_REPLY, reply: { connect: "knot" } }, { status: [502] }],
+    "state of other sessions": [{ ...ID_TOKEN, where: "logout_token" }, { status: [200], sessions: "happy" }],
+    "calls of the provider": [LOGIN, { status: [302], idp_calls: "several" }],
     "way of spoiling a cookie": [{ kind: "cookie", start: "login", cookie: "transaction", mutate: "bake" }, {}],
   };
   await runAll(t, unknown);
@@ -105,6 +120,48 @@ Deno.test("every judge can say no", async (t) => {
     "total_cookie_bytes_max": [race, { status: [302], total_cookie_bytes_max: 1000 }],
     "session alice": [failed, { status: [302], session: "alice" }],
     "session none": [answered, { status: [302], session: "none" }],
+    "non_200": [CALL, { status: [], non_200: 1 }],
+    "logouts": [CALL, { status: [200], logouts: 1 }],
+    "winners": [REFRESH, { status: [200], winners: 1 }],
+    "token_families": [REFRESH, { status: [200], token_families: 2 }],
+    "distinct_new_refresh_tokens": [REFRESH, { status: [200], distinct_new_refresh_tokens: 2 }],
+    "after: the same token": [REFRESH, { status: [200], after: "same refresh token works when KV is back" }],
+    "errors": [{ kind: "load", rps: 1000, during: "rotate signing key" }, { status: [302], errors: 1 }],
+    "max_ms_over_token_endpoint": [{ ...CALL, processes: 2 }, { status: [200], max_ms_over_token_endpoint: -1000 }],
+    "session kept": [{ ...REFRESH_REPLY, reply: DEAD }, { status: [401], session: "kept" }],
+    "session none, though kept": [{ ...REFRESH_REPLY, reply: {} }, { status: [200], session: "none" }],
+    "session alice asked first, not asked": [
+      {
+        ...LOGIN,
+        host: "id.test",
+        path: "{oplogout}",
+        as: "op:alice",
+        query: { id_token_hint: "{id_token:alice}" },
+      },
+      { status: [200], session: "alice asked first" },
+    ],
+    "session alice asked first, nobody there": [
+      { ...LOGIN, host: "id.test", path: "{oplogout}" },
+      { status: [200], session: "alice asked first" },
+    ],
+    "sessions alice": [
+      { ...ID_TOKEN, where: "logout_token" },
+      { status: [200], sessions: "alice still logged in" },
+    ],
+    "sessions globex": [
+      { ...ID_TOKEN, where: "logout_token", endpoint: "/auth/globex/backchannel-logout", claims: BOB },
+      { status: [200], sessions: "globex untouched" },
+    ],
+    "set_cookie: session renewed": [{ ...REFRESH_REPLY, reply: DEAD }, { set_cookie: "session renewed" }],
+    "client_header_has": [SESSION, { status: [401], client_header_has: ["cache-control: public"] }],
+    "client_header_has, missing": [SESSION, { status: [401], client_header_has: ["x-nothing: 1"] }],
+    "alert": [{ ...REFRESH_REPLY, reply: DEAD }, { status: [401], alert: true }],
+    "no alert": [{ ...REFRESH_REPLY, reply: { json: {} } }, { status: [503], alert: false }],
+    "id_token_claims_used": [{ ...REFRESH_REPLY, id_token_key: "idp" }, { status: [200], id_token_claims_used: true }],
+    "stored_scope": [{ ...REFRESH_REPLY, patch: { scope: "openid email" } }, { status: [200], stored_scope: "openid" }],
+    "rss_growth_mib_max": [LOGIN, { status: [302], rss_growth_mib_max: -1000 }],
+    "within_s": [LOGIN, { status: [302], within_s: 0 }],
+    "idp_calls revoked": [LOGIN, { status: [302], idp_calls: "refresh token revoked at the IdP" }],
     "idp_calls": [answered, { status: [302], idp_calls: 0 }],
     "upstream_calls": [{ ...ID_TOKEN, where: "access_token" }, { status: [200], upstream_calls: 0 }],
     "outbound_hosts_not": [answered, { status: [302], outbound_hosts_not: ["idp.test"] }],

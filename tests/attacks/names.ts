@@ -12,6 +12,8 @@ export const PATHS: Readonly<Record<string, string>> = {
   session: "/auth/acme/userinfo",
   logout: "/auth/acme/logout",
   bclogout: "/auth/acme/backchannel-logout",
+  fclogout: "/auth/acme/frontchannel-logout",
+  oplogout: "/oidc/logout",
   api: "/api",
 };
 

@@ -25,6 +25,8 @@ export interface Outcome {
   readonly further?: readonly Answer[];
   /** Whose session is looked at afterwards. */
   readonly caller?: Person;
+  /** Somebody at another vendor, whom nothing of this concerns. */
+  readonly bystander?: Person;
   /** Cookies that were sent. */
   readonly presented?: readonly (readonly [name: string, value: string])[];
   /** The return target that was asked for. */
@@ -35,6 +37,8 @@ export interface Outcome {
   readonly uncountedMilliseconds?: number;
   /** What a scan found. */
   readonly facts?: Readonly<Record<string, unknown>>;
+  /** What happened behind a product that is not the one of the world. */
+  readonly effects?: Partial<Effects>;
 }
 
 /** What happened behind the product while the case ran. */
@@ -42,6 +46,11 @@ export interface Effects {
   /** Calls of the providers' token endpoints. */
   readonly idpCalls: number;
   readonly jwksFetches: number;
+  /** Calls of the providers' revocation endpoints. */
+  readonly revocations: number;
+  /** Errors that an operator has to look at. */
+  readonly alerts: number;
+  readonly rssMebibytes: number;
   readonly upstreamCalls: number;
   /** Hosts that were dialled. */
   readonly dialled: readonly string[];
@@ -53,6 +62,9 @@ export function watch(world: World): () => Effects {
   const read = () => ({
     idpCalls: world.idp.calls.token + world.otherIdp.calls.token,
     jwksFetches: world.idp.calls.jwks + world.otherIdp.calls.jwks,
+    revocations: world.idp.calls.revoke + world.otherIdp.calls.revoke,
+    alerts: world.log.filter(({ level }) => level === "error").length,
+    rssMebibytes: Deno.memoryUsage().rss / 1_048_576,
     upstreamCalls: world.upstream.calls.length,
     dialled: world.network.dialled.length,
     milliseconds: performance.now(),
@@ -63,6 +75,9 @@ export function watch(world: World): () => Effects {
     return {
       idpCalls: after.idpCalls - before.idpCalls,
       jwksFetches: after.jwksFetches - before.jwksFetches,
+      revocations: after.revocations - before.revocations,
+      alerts: after.alerts - before.alerts,
+      rssMebibytes: after.rssMebibytes - before.rssMebibytes,
       upstreamCalls: after.upstreamCalls - before.upstreamCalls,
       dialled: world.network.dialled.slice(before.dialled).map((origin) => new URL(origin).hostname),
       milliseconds: after.milliseconds - before.milliseconds,

@@ -42,7 +42,7 @@ async function resolveText(text: string, scope: Scope): Promise<unknown> {
 async function valueOf(placeholder: string, scope: Scope): Promise<unknown> {
   if (Object.hasOwn(PATHS, placeholder)) return PATHS[placeholder];
   if (Object.hasOwn(VALUES, placeholder)) return await VALUES[placeholder]!(scope);
-  const [, name = "", rest = ""] = /^([a-z]+):(.*)$/s.exec(placeholder) ?? [];
+  const [, name = "", rest = ""] = /^([a-z_]+):(.*)$/s.exec(placeholder) ?? [];
   if (Object.hasOwn(FORMS, name)) return await FORMS[name]!(rest, scope);
   throw new Error(`Unknown placeholder {${placeholder}}`);
 }
@@ -51,6 +51,8 @@ const VALUES: Readonly<Record<string, (scope: Scope) => unknown>> = {
   code: ({ caller }) => begunOf(caller)?.code ?? encodeBase64Url(crypto.getRandomValues(new Uint8Array(24))),
   state: ({ caller }) => begunOf(caller, "{state}")!.state,
   random: () => crypto.randomUUID(),
+  /** The good element of a key set: nothing else is patched element by element. */
+  good: ({ stage }) => stage.world.idp.key.publicJwk,
   "attacker public jwk": async () => (await rsaKey("attacker")).publicJwk,
   "attacker cert": async () => btoa(JSON.stringify((await rsaKey("attacker")).publicJwk)),
 };
@@ -59,6 +61,11 @@ const FORMS: Readonly<Record<string, (rest: string, scope: Scope) => unknown>> =
   repeat: (rest) => repeat(rest),
   code: async (name, { stage }) => (await stage.begun(name)).code,
   state: async (name, { stage }) => (await stage.begun(name)).state,
+  sid: async (name, { stage }) => {
+    const person = await stage.signedIn(name === "globex" ? "globex:bob" : name);
+    return stage.world.idp.sessions.get(person.name);
+  },
+  id_token: async (name, { stage }) => (await stage.atTokenService(name)).tokens.id_token,
   c: async (rest, scope) => {
     const [, kind = "", name = "", change = null] = /^(at|rt|tx)(?::([a-z:]+))?(?:,(.*))?$/s.exec(rest) ?? [];
     const person = await ownerOf(kind, name, scope);

@@ -23,4 +23,6 @@ export const READINGS: Readonly<Record<string, Reading>> = {
   "cb-17": { expect: { status: [400, 401, 302, 404] } },
   "ck-48": { expect: { set_cookie: "unchanged" } },
   "jw-40": { times: 100 },
+  "if-15": { expect: { status: [503] } },
+  "if-22": { expect: { set_cookie: "session renewed" } },
 };

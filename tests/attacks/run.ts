@@ -8,15 +8,17 @@ import { type AttackCase, KINDS_APART } from "./cases.ts";
 import { judge } from "./expectations.ts";
 import { http, raw } from "./kinds/http.ts";
 import type { Kind } from "./kinds/kind.ts";
-import { cookie, idp, token } from "./kinds/sign_in.ts";
-import { race, scan, sequence } from "./kinds/words.ts";
+import { idp } from "./kinds/idp.ts";
+import { cookie, token } from "./kinds/sign_in.ts";
+import { load, race } from "./kinds/races.ts";
+import { scan, sequence } from "./kinds/words.ts";
 import { CASE_RETURN_NAME, RETURN_NAMES } from "./names.ts";
 import { watch } from "./outcome.ts";
 import { READINGS } from "./readings.ts";
 import { createStage } from "./stage.ts";
 import type { World } from "./world.ts";
 
-const KINDS: Readonly<Record<string, Kind>> = { http, raw, token, idp, cookie, sequence, race, scan };
+const KINDS: Readonly<Record<string, Kind>> = { http, raw, token, idp, cookie, sequence, race, load, scan };
 
 /** A case in one of the ways in which it can happen. */
 export interface Variant {
@@ -41,7 +43,7 @@ async function runOnce(world: World, attack: AttackCase): Promise<string[]> {
     const act = await kind(createStage(world), attack);
     const effects = watch(world);
     const outcome = await act();
-    const evidence = { world, outcome, effects: effects() };
+    const evidence = { world, outcome, effects: { ...effects(), ...outcome.effects } };
     return await judge({ ...expect, ...READINGS[id]?.expect }, evidence);
   } catch (error) {
     return [error instanceof Error ? error.stack ?? error.message : String(error)];

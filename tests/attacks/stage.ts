@@ -6,6 +6,7 @@
  */
 
 import type { TestBrowser } from "../support/test_browser.ts";
+import type { OwnUser } from "./token_service.ts";
 import { COOKIES, PATHS, TRANSACTION_PREFIX } from "./names.ts";
 import { ACME, GLOBEX, type World } from "./world.ts";
 
@@ -14,6 +15,8 @@ export interface Person {
   readonly name: string;
   readonly vendorId: string;
   readonly browser: TestBrowser;
+  /** Where the product is found, where that is not the vendor's public address. */
+  readonly base?: string;
 }
 
 /** Somebody whom the identity provider has just sent back: the callback has not been opened. */
@@ -31,6 +34,8 @@ export interface Stage {
   signedIn(name: string): Promise<Person>;
   /** Somebody whose login has begun. */
   begun(name: string): Promise<Begun>;
+  /** Somebody who is signed in at our own token service: `alice` or `mallory`. */
+  atTokenService(name: string): Promise<OwnUser>;
   /** Somebody who has never been here. */
   stranger(): Person;
 }
@@ -39,6 +44,7 @@ export interface Stage {
 export function createStage(world: World): Stage {
   const signedIn = new Map<string, Promise<Person>>();
   const begun = new Map<string, Promise<Begun>>();
+  const atTokenService = new Map<string, Promise<OwnUser>>();
 
   function once<T>(made: Map<string, Promise<T>>, name: string, make: () => Promise<T>): Promise<T> {
     const known = made.get(name) ?? make();
@@ -50,6 +56,7 @@ export function createStage(world: World): Stage {
     world,
     signedIn: (name) => once(signedIn, name, () => signIn(world, name)),
     begun: (name) => once(begun, name, () => begin(open(world, name))),
+    atTokenService: (name) => once(atTokenService, name, async () => await (await world.tokenService()).signIn(name)),
     stranger: () => open(world, "alice"),
   };
 }
@@ -80,8 +87,8 @@ export async function begin(person: Person): Promise<Begun> {
 }
 
 /** The public address of a person's vendor. */
-export function baseOf({ vendorId }: Person): string {
-  return vendorId === "acme" ? ACME.publicUrl : GLOBEX.publicUrl;
+export function baseOf({ vendorId, base }: Person): string {
+  return base ?? (vendorId === "acme" ? ACME.publicUrl : GLOBEX.publicUrl);
 }
 
 /** The value of a person's cookie: `at`, `rt`, or `tx`; `null` if there is none. */

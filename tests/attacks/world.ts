@@ -10,10 +10,18 @@ import { Secret } from "../../lib/secret.ts";
 import { createMemoryRecords } from "../../lib/store/mod.ts";
 import { type Cloakroom, createCloakroom } from "../../routes/cloakroom.ts";
 import { createTestClock, type TestClock } from "../support/clock.ts";
-import { createNetwork, type Hosts, type LoopbackServer, type Network, serveOnLoopback } from "../support/loopback.ts";
+import {
+  createNetwork,
+  type Handler,
+  type Hosts,
+  type LoopbackServer,
+  type Network,
+  serveOnLoopback,
+} from "../support/loopback.ts";
 import { createMockIdp, type MockIdp } from "../support/mock_idp.ts";
 import { createMockUpstream, type MockUpstream } from "../support/mock_upstream.ts";
 import { createTestBrowser, type TestBrowser } from "../support/test_browser.ts";
+import { createOwnTokenService, type OwnTokenService, TOKEN_SERVICE } from "./token_service.ts";
 
 /** Everything that is running. */
 export interface World {
@@ -30,6 +38,10 @@ export interface World {
   /** The web as browsers see it. */
   readonly hosts: Hosts;
   readonly log: readonly LogEvent[];
+  /** Answers for the provider, where a case wants it to fail below HTTP; `null` if the provider answers. */
+  idpFault: Handler | null;
+  /** Our own token service, started when it is first needed. */
+  readonly tokenService: () => Promise<OwnTokenService>;
   /** Makes a browser in which somebody is signed in at the identity provider. */
   openBrowser(user: string): TestBrowser;
   /** Stops everything. */
@@ -84,7 +96,7 @@ export async function createWorld(): Promise<World> {
   const servers = [idp, otherIdp, upstream].map(({ handle }) => serveOnLoopback(handle));
   const [idpServer, otherIdpServer, upstreamServer] = servers;
   const network = createNetwork({
-    "idp.test": idpServer!.send,
+    "idp.test": (request) => (world.idpFault ?? idpServer!.send)(request),
     "idp-b.test": otherIdpServer!.send,
     "upstream.test": upstreamServer!.send,
   });
@@ -99,7 +111,12 @@ export async function createWorld(): Promise<World> {
   });
   await cloakroom.saveVendor("acme", ACME);
   await cloakroom.saveVendor("globex", GLOBEX);
-  const app = serveOnLoopback((request, clientAddress) => cloakroom.fetch(request, clientAddress));
+  let ownTokenService: Promise<OwnTokenService> | undefined;
+  const tokenService = () => ownTokenService ??= createOwnTokenService(clock);
+  const app = serveOnLoopback(async (request, clientAddress) => {
+    const isOurs = request.headers.get("host") === new URL(TOKEN_SERVICE).host;
+    return isOurs ? await (await tokenService()).kit.app.fetch(request) : await cloakroom.fetch(request, clientAddress);
+  });
 
   const page = () => new Response("<!doctype html><title>A page</title>", { headers: { "content-type": "text/html" } });
   const hosts: Hosts = {
@@ -109,9 +126,10 @@ export async function createWorld(): Promise<World> {
     "www.globex.test": page,
     "idp.test": idpServer!.send,
     "idp-b.test": otherIdpServer!.send,
+    "id.test": app.send,
   };
 
-  return {
+  const world: World = {
     clock,
     cloakroom,
     app,
@@ -121,6 +139,8 @@ export async function createWorld(): Promise<World> {
     network,
     hosts,
     log,
+    idpFault: null,
+    tokenService,
 
     openBrowser(user: string): TestBrowser {
       const browser = createTestBrowser(hosts, clock);
@@ -135,6 +155,7 @@ export async function createWorld(): Promise<World> {
       for (const server of [app, ...servers]) await server.close();
     },
   };
+  return world;
 }
 
 /** Runs something in a world of its own, and stops that whatever happens. */

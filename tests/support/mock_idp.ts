@@ -61,10 +61,14 @@ export interface MockIdp {
   requiresPkce: boolean;
   /** Users whose refresh tokens may come again, as in a replay window: they get the same answer again. */
   readonly replaying: Set<string>;
+  /** Users whose refresh tokens stay good when they are used. */
+  readonly unrotated: Set<string>;
   /** Public keys that are published besides its own. */
   readonly otherKeys: JsonObject[];
   /** Every secret value that it has given out. */
   readonly issued: { readonly codes: string[]; readonly accessTokens: string[]; readonly refreshTokens: string[] };
+  /** The session (`sid`) that each user last signed in with. */
+  readonly sessions: Map<string, string>;
 }
 
 interface Grant {
@@ -101,8 +105,10 @@ export async function createMockIdp(options: MockIdpOptions): Promise<MockIdp> {
     accessTokenClaims: {},
     requiresPkce: true,
     replaying: new Set(),
+    unrotated: new Set(),
     otherKeys: [],
     issued,
+    sessions: new Map(),
   };
 
   const endpoints: Record<string, readonly [MockEndpoint, (request: Request) => Response | Promise<Response>]> = {
@@ -168,7 +174,7 @@ export async function createMockIdp(options: MockIdpOptions): Promise<MockIdp> {
       return refuse("invalid_grant");
     }
     if (type === "authorization_code" && !await isRedeemable(grant, form)) return refuse("invalid_grant");
-    grant.isUsed = true;
+    grant.isUsed = type === "authorization_code" || !idp.unrotated.has(grant.user);
     const tokens = await issueTokens(grant, { nonce: type === "authorization_code" ? grant.nonce : null });
     answers.set(grant, tokens);
     return Response.json(tokens);
@@ -201,6 +207,7 @@ export async function createMockIdp(options: MockIdpOptions): Promise<MockIdp> {
       ...idp.accessTokenClaims,
     });
     issued.accessTokens.push(accessToken);
+    idp.sessions.set(user, family);
     const refreshToken = draw(issued.refreshTokens);
     refreshTokens.set(refreshToken, { ...grant, isUsed: false });
     const idToken = await idp.makeIdToken({

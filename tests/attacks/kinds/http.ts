@@ -10,6 +10,7 @@ import { type Answer, answerOf, type Outcome } from "../outcome.ts";
 import { resolve } from "../placeholders.ts";
 import { READINGS } from "../readings.ts";
 import { baseOf, type Person, type Stage } from "../stage.ts";
+import { TOKEN_SERVICE } from "../token_service.ts";
 import { type Kind, membersOf } from "./kind.ts";
 
 /** A call as the cases write it. */
@@ -35,6 +36,9 @@ export interface Call {
   /** Cookies besides those of the caller's browser; one of the same name replaces that. */
   readonly cookies: readonly (readonly [string, string])[];
 }
+
+/** Longer than the provider's access tokens live. */
+const EXPIRED_SECONDS = 3601;
 
 /** What a page load brings along, where the vendor's own page leads to it. */
 const NAVIGATION = [["Accept", "text/html"], ["Sec-Fetch-Site", "same-origin"], [
@@ -80,9 +84,25 @@ export const raw: Kind = async (stage, { request }) => {
 export async function callerOf(stage: Stage, as: string): Promise<Person> {
   if (as === "anon") return stage.stranger();
   if (as === "alice") return await stage.signedIn(as);
+  if (as === "op:alice") return await visitTokenService(stage, "alice");
+  if (as === "alice-expired") {
+    const person = await stage.signedIn("alice");
+    stage.world.clock.advance(EXPIRED_SECONDS);
+    return person;
+  }
   const [, user] = /^tx:([a-z]+)$/.exec(as) ?? [];
   if (user === undefined) throw new Error(`Unknown caller: ${as}`);
   return await stage.begun(user);
+}
+
+/** Somebody whose browser is signed in at our own token service. */
+async function visitTokenService(stage: Stage, name: string): Promise<Person> {
+  const { visitor } = await stage.atTokenService(name);
+  const person = { ...stage.stranger(), base: TOKEN_SERVICE.slice(0, -1) };
+  for (const [cookie, value] of visitor.cookies) {
+    person.browser.jar.take(new URL(TOKEN_SERVICE), `${cookie}=${value}; Path=/; Secure; HttpOnly; SameSite=Lax`);
+  }
+  return person;
 }
 
 /** Makes a call of what a case writes. */

@@ -1,5 +1,5 @@
 /**
- * `token`, `idp` and `cookie`: sign-ins in which one thing is wrong.
+ * `token` and `cookie`: sign-ins and calls in which one thing is wrong.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { type Answer, answerOf, type Outcome } from "../outcome.ts";
 import { resolve } from "../placeholders.ts";
 import { READINGS } from "../readings.ts";
 import { flipBit, PARTS } from "../sealed.ts";
-import { begin, type Begun, type Person, type Stage } from "../stage.ts";
+import { begin, type Begun, createStage, type Person, sessionOf, type Stage } from "../stage.ts";
 import { makeToken, otherPublishedKeys, type TokenRequest } from "../tokens.ts";
 import { ACME, type World } from "../world.ts";
 import { callOf, sendAs } from "./http.ts";
@@ -132,18 +132,39 @@ async function lastIdToken(stage: Stage): Promise<string> {
 
 async function prepareLogoutToken(stage: Stage, given: TokenCase): Promise<() => Promise<Outcome>> {
   const { world } = stage;
-  const caller = await stage.signedIn("alice");
-  const logoutToken = given.mutate === "use alice's access token"
+  const bystander = await stage.signedIn("globex:bob");
+  const first = await stage.signedIn("alice");
+  const { mutate, ...others } = given;
+  const isTwice = mutate === "send twice";
+  const logoutToken = mutate === "use alice's access token"
     ? world.idp.issued.accessTokens.at(-1)!
-    : await makeToken(world, given, { header: { typ: "logout+jwt" }, claims: logoutClaims(world) });
-  const body = `${new URLSearchParams({ logout_token: logoutToken })}`;
-  const headers = { "content-type": "application/x-www-form-urlencoded" };
-  return async () => {
+    : await makeToken(world, isTwice ? others : given, {
+      header: { typ: "logout+jwt" },
+      claims: logoutClaims(world),
+    });
+  const send = async (): Promise<Answer> => {
     const url = new URL(given.endpoint ?? PATHS.bclogout!, ACME.publicUrl);
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    const body = `${new URLSearchParams({ logout_token: logoutToken })}`;
     const response = await world.app.send(new Request(url, { method: "POST", headers, body }));
-    const answer = { url, status: response.status, headers: response.headers, body: await response.text() };
-    return { answers: [answer], caller };
+    return { url, status: response.status, headers: response.headers, body: await response.text() };
   };
+  const caller = isTwice ? await endAndReturn(stage, first, send) : first;
+  return async () => {
+    const answer = await send();
+    // What ends all sessions of a user ends those too that begin in the same second.
+    world.clock.advance(1);
+    return { answers: [answer], caller, bystander };
+  };
+}
+
+/** Lets the first sending end alice's session, and alice come back. */
+async function endAndReturn(stage: Stage, first: Person, send: () => Promise<Answer>): Promise<Person> {
+  const { status } = await send();
+  const seen = await sessionOf(first);
+  if (status !== 200 || seen !== "none") throw new Error(`Cannot end a session: ${status}, ${seen} is signed in`);
+  stage.world.clock.advance(1);
+  return await createStage(stage.world).signedIn("alice");
 }
 
 /** Claims of a good logout token that ends every session of alice. */
@@ -151,52 +172,6 @@ function logoutClaims({ idp, clock }: World): JsonObject {
   const events = { "http://schemas.openid.net/event/backchannel-logout": {} };
   const times = { iat: clock(), exp: clock() + 120 };
   return { iss: idp.issuer, sub: "alice", aud: ACME.clientId, jti: crypto.randomUUID(), events, ...times };
-}
-
-interface IdpCase {
-  readonly flow?: "login";
-  readonly endpoint: "token" | "discovery" | "jwks" | "userinfo";
-  readonly patch?: JsonObject;
-  readonly drop?: readonly string[];
-  readonly id_token_claims?: JsonObject;
-  readonly id_token_key?: string;
-}
-
-/** A provider that answers wrongly. */
-export const idp: Kind = async (stage, { request }) => {
-  const members = ["flow", "endpoint", "patch", "drop", "id_token_claims", "id_token_key"] as const;
-  const given = await resolve(membersOf<IdpCase>(request, members), { stage, caller: null });
-  const { flow = "login", endpoint, patch = {}, drop = [], id_token_claims: claims = {}, id_token_key: key = "idp" } =
-    given;
-  if (flow !== "login") throw new Error(`Unknown flow: ${flow}`);
-  const { world } = stage;
-  const makeIdToken = (good: JsonObject) => makeToken(world, { header: {}, claims, key }, { header: {}, claims: good });
-  await makeIdToken({});
-  const person = await stage.begun("alice");
-  return async () => {
-    const restore = changeIdp(world.idp, {
-      makeIdToken,
-      change: {
-        [endpoint]: (good: JsonObject) =>
-          Response.json(
-            Object.fromEntries(Object.entries({ ...good, ...patch }).filter(([name]) => !drop.includes(name))),
-          ),
-      },
-    });
-    try {
-      const answer = await openCallback(person);
-      return { answers: [answer], caller: person, facts: await emailFacts(person, claims) };
-    } finally {
-      restore();
-    }
-  };
-};
-
-/** What became of an e-mail claim that the case has changed. */
-async function emailFacts({ browser }: Person, { email: emailGiven }: JsonObject): Promise<JsonObject> {
-  if (emailGiven === undefined) return {};
-  const { body } = await browser.fetch(`${ACME.publicUrl}${PATHS.session}`, { from: `${ACME.publicUrl}/` });
-  return { emailGiven, email: JSON.parse(body).email };
 }
 
 interface CookieCase {

@@ -1,15 +1,15 @@
 /**
- * `sequence`, `race` and `scan`: what the cases say in words. Words that are not known here fail the run.
+ * `sequence` and `scan`: what the cases say in words. Words that are not known here fail the run.
  *
  * @module
  */
 
 import { readBase64Url } from "../../../lib/encoding.ts";
 import { PATHS } from "../names.ts";
-import { type Answer, answerOf, type Outcome } from "../outcome.ts";
+import { answerOf, type Outcome } from "../outcome.ts";
 import { begin, type Begun, type Person, type Stage } from "../stage.ts";
 import { ACME } from "../world.ts";
-import { callerOf, callOf, type HttpRequest, keepCookies, readCall, send, sendAs, type Sent } from "./http.ts";
+import { type Call, callOf, send, sendAs } from "./http.ts";
 import { type Kind, membersOf } from "./kind.ts";
 
 /** What a sequence has come to so far. */
@@ -17,6 +17,8 @@ interface Progress {
   readonly caller?: Person;
   readonly begun?: Begun;
   readonly outcome?: Outcome;
+  /** Cookies that somebody has copied. */
+  readonly copies?: Call["cookies"];
 }
 
 type Step = (stage: Stage, progress: Progress) => Promise<Progress>;
@@ -27,6 +29,17 @@ const STEPS: Readonly<Record<string, Step>> = {
     // A second login in another tab, so that there is a transaction cookie too.
     await begin(caller);
     return { caller };
+  },
+  "login alice, copy the cookies": async (stage) => {
+    const caller = await stage.signedIn("alice");
+    const sent = caller.browser.jar.sent(new URL(ACME.publicUrl));
+    return { caller, copies: sent.map(({ name, value }) => [name, value] as const) };
+  },
+  "GET {api} with the copies": async (stage, { copies }) => {
+    await stage.world.cloakroom.settle();
+    const caller = stage.stranger();
+    const { answer } = await send(stage, caller, { ...callOf("api"), cookies: copies! });
+    return { outcome: { answers: [answer], caller } };
   },
   "logout": async (_stage, { caller }) => {
     const from = `${ACME.publicUrl}/`;
@@ -91,29 +104,6 @@ export const sequence: Kind = (stage, { request }) => {
     for (const step of known) progress = { ...progress, ...await step(stage, progress) };
     return progress.outcome!;
   });
-};
-
-/** Connections that a browser opens to one host. */
-const CONNECTIONS = 6;
-
-/**
- * The same call in many tabs of one browser. Every connection is always busy, and the answers come in the order of the
- * calls: each call is sent before the answers to the five in front of it, which is the worst that can happen.
- */
-export const race: Kind = async (stage, { request }) => {
-  const members = ["n", "each"] as const;
-  const { n, each } = membersOf<{ readonly n: number; readonly each: HttpRequest }>(request, members);
-  const caller = await callerOf(stage, each.as);
-  const call = await readCall(stage, each, caller);
-  return async () => {
-    const answers: Answer[] = [];
-    const running: Promise<Sent>[] = [];
-    for (let i = 0; i < n + CONNECTIONS; i++) {
-      if (i >= CONNECTIONS) answers.push(keepCookies(caller, await running.shift()!));
-      if (i < n) running.push(send(stage, caller, call));
-    }
-    return { answers, caller };
-  };
 };
 
 /** Gathers values and judges them. */
