@@ -23,6 +23,9 @@ import { readBearer, readCredentials } from "./shared/credentials.ts";
 import { headersFor, respondFailedCall, upstreamAddress, watchCall } from "./shared/upstream_call.ts";
 import { isAllowedOrigin, respondVisitProblem, type Visit } from "./shared/visit.ts";
 
+/** Milliseconds until an accepted connection must be there. */
+const UPGRADE_MS = 5000;
+
 /** Answers a handshake, and forwards whatever both sides say from then on. */
 export async function forwardWebSocket(deps: AppDeps, visit: Visit, upstream: Upstream): Promise<Response> {
   const { request } = visit.edge;
@@ -50,6 +53,9 @@ export async function forwardWebSocket(deps: AppDeps, visit: Visit, upstream: Up
 
   const { socket, response } = deps.webSockets.upgrade(request, dialled.socket.protocol);
   const end = join(socket, dialled);
+  // Where the browser leaves just now, its side never opens, and nobody says so.
+  const timer = setTimeout(() => end(GOING_AWAY), UPGRADE_MS);
+  for (const event of ["open", "close"]) socket.addEventListener(event, () => clearTimeout(timer));
   const leave = deps.streams.open(credentials.owner, (why) => end(why === "stopping" ? GOING_AWAY : SESSION_OVER));
   for (const side of [socket, dialled.socket]) side.addEventListener("close", leave);
   response.headers.set("x-request-id", visit.edge.requestId);
@@ -80,10 +86,7 @@ function dial(
   const { promise: opening, resolve } = Promise.withResolvers<boolean>();
   socket.addEventListener("open", () => resolve(true));
   socket.addEventListener("close", () => resolve(false));
-  signal.addEventListener("abort", () => {
-    resolve(false);
-    socket.close();
-  });
+  signal.addEventListener("abort", () => socket.close());
   return { socket, opening, messages };
 }
 

@@ -109,6 +109,21 @@ async function finish(browser: WebSocket, upstream: WebSocket): Promise<void> {
   await Promise.all(ends);
 }
 
+/** Shakes hands by hand, for what `new WebSocket` hides. Nothing is read. */
+async function shakeHands(street: Street, headers: readonly (readonly [string, string])[]): Promise<Deno.TcpConn> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: street.port });
+  const all = [["Host", `127.0.0.1:${street.port}`], ...HANDSHAKE, ...headers] as const;
+  const lines = all.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  await connection.write(new TextEncoder().encode(`GET /api/chat HTTP/1.1\r\n${lines}\r\n`));
+  return connection;
+}
+
+/** What stands in front of the first message. */
+async function readHead(connection: Deno.TcpConn): Promise<string> {
+  const buffer = new Uint8Array(16_384);
+  return new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
+}
+
 const HANDSHAKE = [
   ["Connection", "Upgrade"],
   ["Upgrade", "websocket"],
@@ -200,4 +215,81 @@ Deno.test("a handshake that may not be is refused before the upstream is dialled
       assertEquals(street.handshakes, []);
     });
   }
+});
+
+Deno.test("a client with a Bearer of its own needs no Origin", async () => {
+  await using street = await createWebSocketStreet();
+  const { idp, clock } = street.setting;
+  const times = { iat: clock(), exp: clock() + 60 };
+  const claims = { iss: ISSUER, sub: "machine", aud: idp.audience, client_id: "machine", ...times };
+  const token = await signJwt(idp.key, { typ: "at+jwt" }, claims);
+  using time = new FakeTime();
+  using connection = await shakeHands(street, [["Authorization", `Bearer ${token}`]]);
+  assertMatch(await readHead(connection), /^HTTP\/1\.1 101 /);
+  const upstream = await street.accepted();
+  assertEquals(street.handshakes[0]!.headers.get("authorization"), `Bearer ${token}`);
+  const ending = endOf(upstream);
+  clock.advance(60);
+  time.tick(5000);
+  await ending;
+});
+
+Deno.test("a handshake that refreshes the session brings the new cookies", async () => {
+  await using street = await createWebSocketStreet();
+  street.setting.clock.advance(3590);
+  using connection = await shakeHands(street, [["Cookie", street.cookie], ["Origin", PAGE]]);
+  const answer = await readHead(connection);
+  assertMatch(answer, /^HTTP\/1\.1 101 /);
+  assertMatch(answer, /^x-request-id: [\w-]{16}\r$/m);
+  assertMatch(answer, /^set-cookie: at=eyJ/m);
+  assertMatch(answer, /^set-cookie: __Host-rt=eyJ/m);
+});
+
+Deno.test("the end of one side is told to the other", async (t) => {
+  await using street = await createWebSocketStreet();
+  type Row = readonly [close: (socket: WebSocket) => void, told: readonly [number, string]];
+  const fromUpstream: Readonly<Record<string, Row>> = {
+    "1000": [(socket) => socket.close(1000, "done"), [1000, "done"]],
+    "no code": [(socket) => socket.close(), [1000, ""]],
+    "1001": [(socket) => socket.close(1001, "moving"), [1001, "moving"]],
+    "1011": [(socket) => socket.close(1011, "oh"), [1011, "oh"]],
+    "4321": [(socket) => socket.close(4321, "ours"), [4321, "ours"]],
+  };
+  for (const [what, [close, told]] of Object.entries(fromUpstream)) {
+    await t.step(`the upstream: ${what}`, async () => {
+      const { browser, upstream } = await street.open();
+      const ends = [endOf(browser), endOf(upstream)];
+      close(upstream);
+      assertEquals((await Promise.all(ends))[0], told);
+    });
+  }
+  const fromBrowser: Readonly<Record<string, Row>> = {
+    "1000": [(socket) => socket.close(1000, "done"), [1000, "done"]],
+    "no code": [(socket) => socket.close(), [1005, ""]],
+    "4321": [(socket) => socket.close(4321, "ours"), [4321, "ours"]],
+  };
+  for (const [what, [close, told]] of Object.entries(fromBrowser)) {
+    await t.step(`the browser: ${what}`, async () => {
+      const { browser, upstream } = await street.open();
+      const ends = [endOf(browser), endOf(upstream)];
+      close(browser);
+      assertEquals((await Promise.all(ends))[1], told);
+    });
+  }
+  await t.step("the browser: gone without a word", async () => {
+    const connection = await shakeHands(street, [["Cookie", street.cookie], ["Origin", PAGE]]);
+    assertMatch(await readHead(connection), /^HTTP\/1\.1 101 /);
+    const upstream = await street.accepted();
+    const ending = endOf(upstream);
+    connection.close();
+    assertEquals((await ending)[0], 1005);
+  });
+  await t.step("the browser: gone before it is answered", async () => {
+    using time = new FakeTime();
+    const connection = await shakeHands(street, [["Cookie", street.cookie], ["Origin", PAGE]]);
+    connection.close();
+    // Either the upstream is never dialled, or left again.
+    for (let i = 0; i < 50; i++) await time.tickAsync(0);
+    time.tick(5000);
+  });
 });
