@@ -5,10 +5,9 @@
  *
  * @module
  */
+// deno-lint-ignore-file no-console -- an entry point says why it does not start
 
 import { ConfigError, createService, loadConfig, type Service } from "./server.ts";
-
-let made: Promise<Service> | undefined;
 
 async function make(): Promise<Service> {
   const config = await loadConfig(Deno.env.toObject());
@@ -17,13 +16,25 @@ async function make(): Promise<Service> {
   throw new ConfigError([{ variable: "CLOAKROOM_MASTER_KEY", advice }]);
 }
 
-/** Answers requests; the service is made with the first one. */
+let made: Promise<Service> | undefined;
+
+/** The service, made once; a wrong configuration ends the process before it answers anybody. */
+function serve(): Promise<Service> {
+  return made ??= make().catch((error) => {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(error.message);
+    Deno.exit(2);
+  });
+}
+
+if (import.meta.main) await serve();
+
+/** Answers requests. */
 const server: { fetch(request: Request, info?: Deno.ServeHandlerInfo): Promise<Response> } = {
   async fetch(request, info) {
-    made ??= make();
     const address = info?.remoteAddr;
     const clientAddress = address !== undefined && "hostname" in address ? address.hostname : "";
-    return await (await made).handle(request, clientAddress);
+    return await (await serve()).handle(request, clientAddress);
   },
 };
 

@@ -21,6 +21,7 @@ import { systemClock } from "./lib/clock.ts";
 import { type ConfigFault, readConfig, type ServiceConfig } from "./lib/config.ts";
 import { createKeySets } from "./lib/jwt/mod.ts";
 import type { LogEvent } from "./lib/log.ts";
+import type { Fetch } from "./lib/outbound.ts";
 import { systemRandom } from "./lib/random.ts";
 import { createMemoryRecords, type Records } from "./lib/store/mod.ts";
 import { createKvRecords } from "./lib/store/kv/mod.ts";
@@ -304,10 +305,14 @@ export interface Service {
 export async function createService(config: ServiceConfig, isAccepting: () => boolean = () => true): Promise<Service> {
   const { records, close } = await openStore(config);
   const [masterKey, ...formerMasterKeys] = config.masterKeys;
+  const ownTokenService = config.tokenService === null
+    ? null
+    : await createConfiguredTokenService(config, { records, issuer: config.tokenService });
   const cloakroom = await createCloakroom({
     records,
     masterKey,
     formerMasterKeys,
+    fetch: ownTokenService === null ? fetch : createInwardFetch(ownTokenService),
     defaults: { issuer: config.issuer ?? config.tokenService, upstream: config.upstream, publicUrl: config.publicUrl },
     management: config.management,
     log: writeLog,
@@ -318,10 +323,10 @@ export async function createService(config: ServiceConfig, isAccepting: () => bo
     isAccepting,
     webSockets,
   });
-  if (config.tokenService === null) return { handle: cloakroom.fetch, cloakroom, tokenService: null, close };
-  const tokenService = await createConfiguredTokenService(config, { records, issuer: config.tokenService });
+  if (ownTokenService === null) return { handle: cloakroom.fetch, cloakroom, tokenService: null, close };
+  const tokenService = ownTokenService;
   const handle = atAddress(
-    config.tokenService,
+    tokenService.issuer,
     createTokenServiceHandle(tokenService, readTrustedProxies(config.trustedProxies) ?? trustNobody),
     cloakroom.fetch,
   );
@@ -373,6 +378,21 @@ function createTokenServiceHandle(tokenService: TokenService, trustedProxies: Tr
   };
 }
 
+/**
+ * Calls to the embedded token service stay within the process: a machine need not reach its own public name, which behind
+ * address translation or a private certificate it often cannot.
+ */
+function createInwardFetch(tokenService: TokenService): Fetch {
+  const handle = createTokenServiceHandle(tokenService);
+  const base = tokenService.issuer.replace(/\/?$/, "/");
+  const wellKnown = `${new URL(base).origin}/.well-known/`;
+  return (input, init) => {
+    const isInward = input.startsWith(base) ||
+      (input.startsWith(wellKnown) && `${input}/`.endsWith(new URL(base).pathname));
+    return isInward ? handle(new Request(input, init), "") : fetch(input, init);
+  };
+}
+
 /** Sends requests for one address to another application on the same listener: a host of its own, or a path. */
 function atAddress(address: string, there: Handle, elsewhere: Handle): Handle {
   const { host, pathname } = new URL(address);
@@ -405,7 +425,8 @@ async function main(): Promise<void> {
     if (error instanceof ConfigError) console.error(error.message);
     else if (error instanceof Deno.errors.AddrInUse) {
       console.error(
-        "Cannot start Cloakroom: the port is taken.\n\n  PORT\n      Stop the other program, or choose another port, for example PORT=8800",
+        "Cannot start Cloakroom: a port is taken.\n\n  PORT\n      Stop the other program, or choose another port, for example " +
+          "PORT=8800; the demo takes the two behind it too",
       );
     } else throw error;
     Deno.exit(2);

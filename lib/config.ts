@@ -125,6 +125,9 @@ export function readConfig(env: Readonly<Record<string, string>>, sources: Confi
   const host = values.HOST ?? (isDemo ? "127.0.0.1" : "0.0.0.0");
   if (!/^[A-Za-z0-9.:[\]-]{1,255}$/.test(host)) report("HOST", "Expected an address or host name such as 0.0.0.0");
   const port = Number(values.PORT ?? 8787);
+  if (isDemo && port > 65533) {
+    report("PORT", "Expected 65533 at the most: the demo takes the two ports behind it as well");
+  }
   if (!/^\d{1,5}$/.test(values.PORT ?? "0") || port > 65535) report("PORT", "Expected a whole number from 0 to 65535");
 
   const [masterKey, ...formerMasterKeys] = isDemo && !isGiven("CLOAKROOM_MASTER_KEY")

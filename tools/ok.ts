@@ -29,15 +29,16 @@ const STEPS: Readonly<Record<string, readonly string[]>> = {
   package: ["run", "-q", "-P=ok", "--no-prompt", "--no-lock", "tools/publish_trial.ts", registry],
 };
 
-let allPassed = true;
+const failures: string[] = [];
 let tests = "";
 for (const [name, args] of Object.entries(STEPS)) {
   const { passed, output } = await run(name, args);
-  allPassed &&= passed;
+  if (!passed) failures.push(name);
   if (name === "tests") tests = countTests(output);
 }
+if (failures.length > 0) console.log(`FAILED: ${failures.join(", ")}`);
 console.log(tests);
-Deno.exit(allPassed ? 0 : 1);
+Deno.exit(failures.length > 0 ? 1 : 0);
 
 async function run(name: string, args: readonly string[]): Promise<{ passed: boolean; output: string }> {
   const begin = performance.now();

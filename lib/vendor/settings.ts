@@ -161,10 +161,11 @@ export function readVendorSettings(input: unknown, options: ReadSettingsOptions 
   for (const [name, value] of Object.entries(input)) {
     const pointer = pointerOf(name);
     const reader = Object.hasOwn(readers, name) ? readers[name as keyof typeof readers] : undefined;
+    if (value === undefined) continue;
     if (reader === undefined) report(pointer, `Unknown setting${suggestFor(name, Object.keys(readers))}`);
     else if (value !== null || !isNullable(name)) values[name] = reader(value, pointer, report);
   }
-  if (!Object.hasOwn(input, "clientId")) report("/clientId", "Missing: the client id at the token service");
+  if (input.clientId === undefined) report("/clientId", "Missing: the client id at the token service");
   reportContradictions(input, values, report);
   if (faults.length > 0) return { kind: "refused", faults };
   const { clientSecret = null, ...settings } = values;
@@ -172,7 +173,7 @@ export function readVendorSettings(input: unknown, options: ReadSettingsOptions 
     kind: "read",
     settings: settings as unknown as VendorSettings,
     clientSecret: clientSecret as string | null,
-    keepsClient: !Object.hasOwn(input, "clientSecret") && !Object.hasOwn(input, "clientAuthMethod"),
+    keepsClient: input.clientSecret === undefined && input.clientAuthMethod === undefined,
   };
 }
 

@@ -26,8 +26,10 @@ export async function readManager(deps: AppDeps, edge: Edge): Promise<Manager | 
   if (token === undefined || deps.management === null) return await refuse();
   const { issuer, audience } = deps.management;
   const found = await deps.metadata.find(issuer);
-  const unavailable = () =>
-    respondProblem(request, "token_service_unreachable", { requestId, headers: { "retry-after": "5" } });
+  const unavailable = () => {
+    deps.log({ level: "warn", event: "management_keys_unavailable", host: new URL(issuer).host, requestId });
+    return respondProblem(request, "token_service_unreachable", { requestId, headers: { "retry-after": "5" } });
+  };
   if (found.kind === "refused") {
     deps.log({ level: "error", event: "management_metadata_refused", reason: found.reason, requestId });
     return await respondProblem(request, "token_service_error", { requestId });

@@ -29,7 +29,7 @@ export interface ProblemOptions {
 }
 
 /** Where problem codes are explained. */
-const TYPE_BASE = "https://jsr.io/@cloakroom/token-handler/doc#";
+const TYPE_BASE = "urn:cloakroom:problem:";
 
 /** Tells whether a person is looking: a page load, or somebody who would rather have HTML. */
 export function isNavigation(request: Request): boolean {

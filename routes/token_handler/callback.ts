@@ -195,6 +195,10 @@ async function signIn(
   }
   const response = respondRedirect(returnTargetOf(visit, transaction) ?? `${visit.ownOrigin}/`);
   setSessionCookies(response.headers, jar, cookies);
+  if (refreshToken === null && vendor.scopes.includes("offline_access")) {
+    // Many providers give one only after consent: then the session ends with its first access token.
+    deps.log({ level: "warn", event: "refresh_token_missing", vendor: vendor.id, requestId: edge.requestId });
+  }
   deps.log({ level: "info", event: "signed_in", vendor: vendor.id, requestId: edge.requestId });
   return response;
 }

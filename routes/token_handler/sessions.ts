@@ -24,7 +24,7 @@ export async function handleSessions(deps: AppDeps, visit: Visit): Promise<Respo
       id,
       current: id === ownId,
       created_at: createdAt,
-      last_seen_at: lastSeenAt - lastSeenAt % COARSE_SECONDS,
+      last_seen_at: Math.max(createdAt, lastSeenAt - lastSeenAt % COARSE_SECONDS),
       device,
     })));
   }

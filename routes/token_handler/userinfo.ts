@@ -60,7 +60,10 @@ function respondClaims(
     ...pickClaims(content.claims, visit.vendor.claims),
     vendor_id: visit.vendor.id,
     ...(expiresAt === undefined ? {} : { exp: expiresAt }),
-    session_expires_at: record.expiresAt,
+    // Without a refresh token a session lives as long as its access token.
+    session_expires_at: tokens.refreshToken == null
+      ? Math.min(record.expiresAt, expiresAt ?? Infinity)
+      : record.expiresAt,
     logout_url: `${addressOf(visit, "logout")}?${new URLSearchParams({ sid: record.id })}`,
     ...(appState === null ? {} : { app_state: appState }),
   };
