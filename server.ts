@@ -210,6 +210,7 @@ async function startDemo(config: ServiceConfig): Promise<RunningService> {
     defaults: { issuer },
     management,
     log: writeProblems,
+    cacheBytes: config.cacheBytes,
     plainLoopbackCookies: config.plainLoopbackCookies,
     insecureAllowLoopback: true,
     isAccepting: () => isAccepting,
@@ -317,6 +318,7 @@ export async function createService(config: ServiceConfig, isAccepting: () => bo
     management: config.management,
     log: writeLog,
     trustedProxies: config.trustedProxies,
+    cacheBytes: config.cacheBytes,
     plainLoopbackCookies: config.plainLoopbackCookies,
     // Whoever tries the configured service on their own machine has no certificates there.
     insecureAllowLoopback: config.publicUrl !== null && isLoopbackName(new URL(config.publicUrl).hostname),

@@ -36,6 +36,8 @@ export interface ServiceConfig {
   readonly bootstrapClient: { readonly id: string; readonly secret: Secret } | null;
   /** `TRUSTED_PROXIES` as written; whether it can be read was checked. */
   readonly trustedProxies: string;
+  /** Bytes that opened cookies and sessions may take in memory. */
+  readonly cacheBytes: number;
   /** `CLOAKROOM_LOOPBACK_COOKIES=plain`. */
   readonly plainLoopbackCookies: boolean;
 }
@@ -79,6 +81,7 @@ const VARIABLES = [
   "CLOAKROOM_UPSTREAM",
   "CLOAKROOM_TOKEN_SERVICE",
   "CLOAKROOM_BOOTSTRAP_CLIENT",
+  "CLOAKROOM_CACHE_BYTES",
   "CLOAKROOM_LOOPBACK_COOKIES",
   "CLOAKROOM_CONFIG",
   "CLOAKROOM_DEMO",
@@ -91,6 +94,10 @@ const SECRETS: readonly Variable[] = ["CLOAKROOM_MASTER_KEY", "CLOAKROOM_BOOTSTR
 
 /** Variables that leave the demo a demo. */
 const HARMLESS: readonly Variable[] = ["HOST", "PORT", "CLOAKROOM_DEMO", "CLOAKROOM_LOOPBACK_COOKIES"];
+
+/** Bytes for opened cookies and sessions. */
+const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024;
+const MIN_CACHE_BYTES = 1024 * 1024;
 
 /** How to make a master key. */
 const MAKE_KEY = "make one with: openssl rand -base64 32 | tr '+/' '-_' | tr -d '='";
@@ -166,6 +173,10 @@ export function readConfig(env: Readonly<Record<string, string>>, sources: Confi
     );
   }
   const loopbackCookies = readChoice(values, "CLOAKROOM_LOOPBACK_COOKIES", ["secure", "plain"], report);
+  const cacheBytes = Number(values.CLOAKROOM_CACHE_BYTES ?? DEFAULT_CACHE_BYTES);
+  if (!/^\d{1,12}$/.test(values.CLOAKROOM_CACHE_BYTES ?? "0") || cacheBytes < MIN_CACHE_BYTES) {
+    report("CLOAKROOM_CACHE_BYTES", `Expected whole bytes, at least ${MIN_CACHE_BYTES}`);
+  }
   const config: ServiceConfig = {
     host,
     port,
@@ -181,6 +192,7 @@ export function readConfig(env: Readonly<Record<string, string>>, sources: Confi
     tokenService,
     bootstrapClient,
     trustedProxies,
+    cacheBytes,
     plainLoopbackCookies: loopbackCookies === "plain",
   };
   return faults.length > 0 ? { kind: "refused", faults } : { kind: "read", config };

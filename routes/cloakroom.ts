@@ -48,6 +48,8 @@ export interface CloakroomOptions {
   readonly log?: Logger;
   /** Proxies whose `X-Forwarded-*` headers count: a number of hops, or CIDR ranges; none by default. */
   readonly trustedProxies?: string;
+  /** Bytes that opened cookies and sessions may take in memory; 64 MiB by default. */
+  readonly cacheBytes?: number;
   /** Drops `Secure` and the cookie prefix on plain-http loopback, for Safari. */
   readonly plainLoopbackCookies?: boolean;
   /** Accepts `http:` and loopback hosts for issuers, upstreams and pages: for development. */
@@ -114,7 +116,17 @@ export async function createCloakroom(options: CloakroomOptions): Promise<Cloakr
 
   const { leases } = stores;
   const onEnded = (vendorId: string, sessionId: string) => streams.endSession(vendorId, sessionId);
-  const sessions = createSessions({ store: stores.sessions, leases, keys, calls, onEnded, background, now, random });
+  const sessions = createSessions({
+    store: stores.sessions,
+    leases,
+    keys,
+    calls,
+    onEnded,
+    background,
+    now,
+    random,
+    ...(options.cacheBytes === undefined ? {} : { cacheBytes: options.cacheBytes }),
+  });
   const streams = createStreams({ sessions, now });
   const app = createApp({
     vendors,

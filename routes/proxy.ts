@@ -29,13 +29,21 @@ const MAX_READ_BYTES = 65_536;
 /** Statuses whose answers have no body. */
 const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 
+/** Cookies whose key id names the vendor; `at` lives shorter than its partner. */
+const VENDOR_COOKIES = ["at", "__Host-at", "__Host-rt", "rt"];
+
 /** Finds the vendor of a request whose path names none (contract, section 3). */
 export async function findVendor(deps: AppDeps, edge: Edge): Promise<Visit | null> {
   const { headers } = edge.request;
   const cookie = edge.cookie ?? "";
-  const at = valueOf(cookie, "at") ?? valueOf(cookie, "__Host-at");
+  const sealed = VENDOR_COOKIES.map((name) => valueOf(cookie, name)).find((value) => value !== null);
   const bearer = readBearer(headers);
-  for (const vendorId of [at === null ? null : vendorIdOf(at), bearer === null ? null : claimedVendorOf(bearer)]) {
+  for (
+    const vendorId of [
+      sealed === undefined ? null : vendorIdOf(sealed),
+      bearer === null ? null : claimedVendorOf(bearer),
+    ]
+  ) {
     const vendor = vendorId === null ? null : await deps.vendors.find(vendorId);
     const visit = vendor === null ? null : await openVisit(deps, edge, vendor);
     if (visit !== null) return visit;

@@ -53,6 +53,7 @@ Deno.test("readConfig() reads a configured service and fills in the defaults", (
     tokenService: null,
     bootstrapClient: null,
     trustedProxies: "0",
+    cacheBytes: 67_108_864,
     plainLoopbackCookies: false,
   });
 });
@@ -71,6 +72,7 @@ Deno.test("readConfig() reads every variable", () => {
     CLOAKROOM_UPSTREAM: "https://backend.site.test/",
     CLOAKROOM_TOKEN_SERVICE: TOKEN_SERVICE,
     CLOAKROOM_BOOTSTRAP_CLIENT: "admin:a-secret-with-enough:letters",
+    CLOAKROOM_CACHE_BYTES: "8388608",
     CLOAKROOM_LOOPBACK_COOKIES: "plain",
     CLOAKROOM_DEMO: "off",
     UNRELATED: "ignored",
@@ -89,6 +91,7 @@ Deno.test("readConfig() reads every variable", () => {
     upstream: "https://backend.site.test",
     tokenService: TOKEN_SERVICE,
     trustedProxies: "10.0.0.0/8, 2001:db8::/32",
+    cacheBytes: 8_388_608,
     plainLoopbackCookies: true,
   });
 });
@@ -160,6 +163,8 @@ Deno.test("readConfig() names the one variable that is wrong, and says what to d
     ["CLOAKROOM_BOOTSTRAP_CLIENT", "admin:short", /^Expected id:secret/],
     ["CLOAKROOM_BOOTSTRAP_CLIENT", ":a-secret-with-enough-letters", /^Expected id:secret/],
     ["CLOAKROOM_BOOTSTRAP_CLIENT", "admin:a secret with enough letters", /^Expected id:secret/],
+    ["CLOAKROOM_CACHE_BYTES", "64 MB", /^Expected whole bytes, at least 1048576$/],
+    ["CLOAKROOM_CACHE_BYTES", "1000", /^Expected whole bytes/],
     ["CLOAKROOM_LOOPBACK_COOKIES", "yes", /^Expected secure or plain$/],
     ["CLOAKROOM_DEMO", "true", /^Expected on or off$/],
     ["CLOAKROOM_CONFIG", "/missing.json", /^Expected a JSON object, or the path of a file that holds one$/],
@@ -198,6 +203,7 @@ Deno.test("readConfig() tells every fault at once", () => {
     CLOAKROOM_UPSTREAM: "x",
     CLOAKROOM_TOKEN_SERVICE: "x",
     CLOAKROOM_BOOTSTRAP_CLIENT: "x",
+    CLOAKROOM_CACHE_BYTES: "x",
     CLOAKROOM_LOOPBACK_COOKIES: "x",
     CLOAKROOM_CONFIG: "x",
     CLOAKROOM_DEMO: "x",
