@@ -105,7 +105,9 @@ function join(browser: WebSocket, { socket: upstream, messages }: Dialled): (clo
 }
 
 function close(socket: WebSocket, closing: Closing | null): void {
-  if (closing === null) socket.close();
+  // The browser's side has no say before it is open.
+  if (socket.readyState === WebSocket.CONNECTING) socket.addEventListener("open", () => close(socket, closing));
+  else if (closing === null) socket.close();
   else socket.close(closing.code, closing.reason);
 }
 

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { type CloakroomOptions } from "../../routes/cloakroom.ts";
+import type { CloakroomOptions } from "../../routes/cloakroom.ts";
+import type { WebSockets } from "../../routes/deps.ts";
 import type { Handler } from "../support/loopback.ts";
 import { type RawAnswer, type RawRequest, sendRequest } from "../support/raw_http.ts";
 import { APP, createSetting, type Setting } from "../routes/setting.ts";
@@ -23,6 +24,8 @@ export interface StreetOptions {
   readonly row?: Readonly<Record<string, unknown>>;
   /** Options of the application. */
   readonly cloakroom?: Partial<CloakroomOptions>;
+  /** As in a runtime that has none. */
+  readonly withoutWebSockets?: true;
 }
 
 /** A street. */
@@ -40,18 +43,21 @@ export interface Street {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+const webSockets: WebSockets = {
+  dial: (address, options) => new WebSocket(address, options),
+  upgrade: (request, protocol) => Deno.upgradeWebSocket(request, protocol === "" ? {} : { protocol }),
+};
+
 /** Lays a street. */
-export async function createStreet({ upstream, vendor, row, cloakroom }: StreetOptions): Promise<Street> {
+export async function createStreet(options: StreetOptions): Promise<Street> {
+  const { upstream, vendor, row, cloakroom, withoutWebSockets = false } = options;
   const server = typeof upstream === "number" ? null : serve(upstream);
   const target = `http://127.0.0.1:${server?.addr.port ?? upstream}`;
   const setting: Setting = await createSetting({
     vendor: { publicUrl: APP, upstreams: [{ path: "/api", target, ...row }], ...vendor },
     cloakroom: {
       insecureAllowLoopback: true,
-      webSockets: {
-        dial: (address, options) => new WebSocket(address, options),
-        upgrade: (request, protocol) => Deno.upgradeWebSocket(request, protocol === "" ? {} : { protocol }),
-      },
+      ...(withoutWebSockets ? {} : { webSockets }),
       fetch: (input, init) => input.startsWith(target) ? fetch(input, init) : setting.network.fetch(input, init),
       ...cloakroom,
     },

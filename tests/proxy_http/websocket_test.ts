@@ -102,6 +102,14 @@ function endOf(socket: WebSocket): Promise<readonly [code: number, reason: strin
   });
 }
 
+/** Lets open streams be looked at until something has happened; at least for as long as a look takes. */
+async function lookUntil(time: FakeTime, hasHappened: () => boolean): Promise<void> {
+  for (let begun = performance.now(), i = 0; performance.now() < begun + 50 || !hasHappened(); i++) {
+    if (i % 1000 === 0) time.tick(5000);
+    await time.runMicrotasks();
+  }
+}
+
 /** Closes a pair that a test has finished with. */
 async function finish(browser: WebSocket, upstream: WebSocket): Promise<void> {
   const ends = [endOf(browser), endOf(upstream)];
@@ -292,4 +300,165 @@ Deno.test("the end of one side is told to the other", async (t) => {
     for (let i = 0; i < 50; i++) await time.tickAsync(0);
     time.tick(5000);
   });
+});
+
+Deno.test("an upstream that does not come about is told as for any call", async (t) => {
+  const failed = { headers: [["Origin", PAGE], ...HANDSHAKE] as const };
+  await t.step("it refuses", async () => {
+    await using street = await createWebSocketStreet({ vendor: { publicUrl: "https://api.acme.test" } });
+    const answer = await street.call({ ...failed, target: "/api/refused" });
+    assertEquals([answer.status, JSON.parse(answer.body).code], [502, "upstream_unreachable"]);
+  });
+  await t.step("it is not there", async () => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    listener.close();
+    await using street = await createStreet({ upstream: listener.addr.port });
+    assertEquals((await street.call(failed)).status, 502);
+  });
+  await t.step("it does not answer", async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    await using street = await createStreet({ upstream: listener.addr.port, row: { timeoutMs: 100 } });
+    const answer = await street.call(failed);
+    assertEquals([answer.status, JSON.parse(answer.body).code], [504, "upstream_timeout"]);
+    (await listener.accept()).close();
+  });
+  await t.step("the runtime has no WebSockets", async () => {
+    await using street = await createStreet({ upstream: 1, withoutWebSockets: true });
+    const answer = await street.call(failed);
+    assertEquals([answer.status, JSON.parse(answer.body).code], [501, "websocket_unsupported"]);
+  });
+});
+
+Deno.test("other upgrades are not passed on: the call is an ordinary one", async () => {
+  const seen: Headers[] = [];
+  await using street = await createStreet({
+    upstream(request) {
+      seen.push(new Headers(request.headers));
+      return new Response("ordinary");
+    },
+  });
+  const upgrades = [
+    [["Connection", "Upgrade, HTTP2-Settings"], ["Upgrade", "h2c"], ["HTTP2-Settings", "AAMAAABkAAQAoAAAAAIAAAAA"]],
+    [["Connection", "Upgrade"], ["Upgrade", "TLS/1.0"]],
+    [["Upgrade", "websocket"], ["Sec-WebSocket-Version", "13"], ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="]],
+  ] as const;
+  for (const headers of upgrades) assertEquals((await street.call({ headers })).body, "ordinary");
+  for (const headers of seen) {
+    for (const name of ["upgrade", "http2-settings", "connection", "sec-websocket-key"]) {
+      assertEquals(headers.get(name), null, name);
+    }
+  }
+});
+
+Deno.test("a WebSocket ends with its session, on both sides and at once where the session ends here", async () => {
+  await using street = await createWebSocketStreet();
+  const first = await street.open();
+  const second = await street.open();
+  const ends = [first, second].flatMap(({ browser, upstream }) => [endOf(browser), endOf(upstream)]);
+  const origin = `http://127.0.0.1:${street.port}`;
+  const begun = performance.now();
+  const headers = [["Cookie", street.cookie], ["Origin", origin]] as const;
+  const host = `127.0.0.1:${street.port}`;
+  const logout = await street.callAs(headers, { method: "POST", host, target: "/auth/acme/logout" });
+  assertEquals(logout.status, 200);
+  const over = [[1008, "session ended"], [1005, ""]] as const;
+  assertEquals(await Promise.all(ends), [...over, ...over]);
+  const took = performance.now() - begun;
+  assert(took < 1000, `${took} ms`);
+  assertEquals((await street.callAs([...headers, ...HANDSHAKE], { host })).status, 401, "nobody comes back");
+});
+
+Deno.test("a WebSocket ends within seconds where another process ends the session", async () => {
+  await using street = await createWebSocketStreet();
+  const { setting } = street;
+  using time = new FakeTime();
+  const { browser, upstream } = await street.open();
+  const ends = [endOf(browser), endOf(upstream)];
+  const elsewhere = await createCloakroom({
+    records: setting.records,
+    masterKey: new Secret(new Uint8Array(32).fill(7)),
+    defaults: { issuer: ISSUER },
+    fetch: setting.network.fetch,
+    now: setting.clock,
+  });
+  const headers = { cookie: street.cookie, origin: PAGE };
+  const logout = await elsewhere.fetch(
+    new Request(`http://127.0.0.1:${street.port}/auth/acme/logout`, { method: "POST", headers }),
+  );
+  assertEquals(logout.status, 200);
+  await elsewhere.settle();
+  const begun = performance.now();
+  while (browser.readyState === WebSocket.OPEN) await time.tickAsync(5000);
+  assertEquals(await Promise.all(ends), [[1008, "session ended"], [1005, ""]]);
+  const took = performance.now() - begun;
+  assert(took < 2000, `what is remembered about a session was ${took} ms old`);
+});
+
+Deno.test("a WebSocket outlives its access token while the session can be refreshed, and no longer", async () => {
+  await using street = await createWebSocketStreet();
+  const { clock, idp, cloakroom } = street.setting;
+  using time = new FakeTime();
+  const { browser, upstream } = await street.open();
+  const before = idp.calls.token;
+  // By the life of the access token, an hour, after which somebody has to have refreshed.
+  for (const [seconds, calls] of [[3590, 0], [10, 1], [1800, 1], [1800, 2]] as const) {
+    clock.advance(seconds);
+    await lookUntil(time, () => idp.calls.token - before >= calls);
+    await cloakroom.settle();
+    assertEquals([idp.calls.token - before, browser.readyState], [calls, WebSocket.OPEN], `${seconds} s later`);
+  }
+
+  const ends = [endOf(browser), endOf(upstream)];
+  street.setting.tokenFault = () => Response.json({ error: "invalid_grant" }, { status: 400 });
+  clock.advance(3600);
+  time.tick(5000);
+  assertEquals(await Promise.all(ends), [[1008, "session ended"], [1005, ""]]);
+});
+
+Deno.test("a WebSocket survives a token service that is away", async () => {
+  await using street = await createWebSocketStreet();
+  const { clock, cloakroom } = street.setting;
+  using time = new FakeTime();
+  const { browser, upstream } = await street.open();
+  let tries = 0;
+  street.setting.tokenFault = () => {
+    tries++;
+    return new Response(null, { status: 503 });
+  };
+  clock.advance(3600);
+  await lookUntil(time, () => tries > 0);
+  await cloakroom.settle();
+  assertEquals(browser.readyState, WebSocket.OPEN);
+  time.restore();
+  await finish(browser, upstream);
+});
+
+Deno.test("a service that stops tells WebSockets to come again (1001), and takes no more", async () => {
+  await using street = await createWebSocketStreet();
+  const { browser } = await street.open();
+  const ending = endOf(browser);
+  street.setting.cloakroom.endStreams();
+  assertEquals(await ending, [1001, "service restarts"]);
+  const late = await street.open();
+  assertEquals((await endOf(late.browser))[0], 1001);
+});
+
+Deno.test("whoever reads too slowly is left, before what waits for them fills the memory", async () => {
+  await using street = await createWebSocketStreet();
+  using connection = await shakeHands(street, [["Cookie", street.cookie], ["Origin", PAGE]]);
+  assertMatch(await readHead(connection), /^HTTP\/1\.1 101 /);
+  const upstream = await street.accepted();
+  const ending = endOf(upstream);
+  const before = Deno.memoryUsage().rss;
+  const part = "x".repeat(65_536);
+  let sentBytes = 0;
+  while (upstream.readyState === WebSocket.OPEN && sentBytes < 200 * 1024 * 1024) {
+    if (upstream.bufferedAmount < 1024 * 1024) {
+      upstream.send(part);
+      sentBytes += part.length;
+    } else await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await ending;
+  const grown = (Deno.memoryUsage().rss - before) / 1024 / 1024;
+  assert(grown < 64, `${grown} MiB`);
 });
