@@ -79,17 +79,22 @@ export interface Network {
   readonly dialled: readonly string[];
 }
 
-/** Makes a network in which only these hosts exist, and only over https. */
+/** Makes a network in which only these hosts exist, and only over https. It follows redirects for whoever lets it. */
 export function createNetwork(hosts: Hosts): Network {
   const dialled: string[] = [];
-  return {
-    dialled,
-    async fetch(input: string, init?: RequestInit): Promise<Response> {
-      const { origin, host, protocol } = new URL(input);
-      dialled.push(origin);
-      const handler = Object.hasOwn(hosts, host) && protocol === "https:" ? hosts[host] : undefined;
-      if (handler === undefined) throw new TypeError(`Cannot dial ${origin}: nobody serves it`);
-      return await handler(new Request(input, init));
-    },
-  };
+
+  async function fetch(input: string, init?: RequestInit): Promise<Response> {
+    const { origin, host, protocol } = new URL(input);
+    dialled.push(origin);
+    const handler = Object.hasOwn(hosts, host) && protocol === "https:" ? hosts[host] : undefined;
+    if (handler === undefined) throw new TypeError(`Cannot dial ${origin}: nobody serves it`);
+    const request = new Request(input, init);
+    const response = await handler(request);
+    const location = response.status >= 300 && response.status < 400 ? response.headers.get("location") : null;
+    if (request.redirect !== "follow" || location === null) return response;
+    await response.body?.cancel();
+    return await fetch(new URL(location, input).href, init);
+  }
+
+  return { dialled, fetch };
 }

@@ -216,6 +216,32 @@ for (const [promise, [flow, replies, expect]] of Object.entries(TRIALS)) {
   });
 }
 
+Deno.test("a refresh that brings somebody else's ID token, or a bad one, ends the session and revokes its tokens", async () => {
+  const bad: readonly JsonObject[] = [
+    ...["mallory", "Alice", "", 1, null, ["alice"]].map((sub) => ({ id_token_claims: { sub } })),
+    ...["https://idp-b.test/", "https://idp.test", null].map((iss) => ({ id_token_claims: { iss } })),
+    ...["globex-client", [], null].map((aud) => ({ id_token_claims: { aud } })),
+    ...["now-301", null].map((exp) => ({ id_token_claims: { exp } })),
+    { id_token_claims: { at_hash: "AAAAAAAAAAAAAAAAAAAAAA" } },
+    ...["attacker", "attacker-duplicate-kid", "hmac:client-secret", "idp-enc-key"].map((key) => ({
+      id_token_key: key,
+    })),
+  ];
+  await withWorld(async (world) => {
+    const faults: string[] = [];
+    for (const changes of bad) {
+      const what = JSON.stringify(changes);
+      const request = { kind: "idp", flow: "refresh", endpoint: "token", ...changes };
+      const expect = { status: [401], session: "none", id_token_claims_used: false, idp_calls: 1, alert: true };
+      const revocations = world.idp.calls.revoke;
+      const found = await run(world, { group: "idp-reply", id: "generated", what, request, expect });
+      if (found.length > 0) faults.push(`${what}: ${found.join("; ")}`);
+      assertEquals(world.idp.calls.revoke, revocations + 1, what);
+    }
+    assertEquals(faults, []);
+  });
+});
+
 Deno.test("invalid_grant, in a client error and in nothing else, ends the session and clears its cookies", async () => {
   await withWorld(async (world) => {
     for (const status of [400, 401, 403, 404, 422]) {
