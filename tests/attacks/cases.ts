@@ -21,7 +21,10 @@ export interface AttackRequest extends JsonObject {
 }
 
 /** The groups that have to hold. A group joins them as soon as the product has what it attacks. */
-export const GROUPS = ["return-to-control", "return-to", "callback", "cookie", "jwt", "idp-reply", "logout", "race"];
+export const GROUPS = [
+  ...["return-to-control", "return-to", "callback", "cookie", "jwt", "idp-reply", "logout", "race"],
+  ...["path", "http-raw", "header-spoof", "upstream-response", "csrf-cors", "cache", "dos"],
+];
 
 /** Kinds that need more than sockets on loopback, and have tests of their own. */
 export const KINDS_APART = ["browser", "fault", "h2", "signal", "tcp"];

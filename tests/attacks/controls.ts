@@ -27,6 +27,22 @@ const RACE = {
   each: { ...LOGIN, path: "{api}", as: "alice-expired", headers: { "X-CSRF": "1" } },
 };
 
+const CALL = { ...LOGIN, path: "{api}/x", as: "alice" };
+const FORWARDED = { status: [200], upstream_calls: 1, upstream_path: "/api/x", upstream_method: "GET" };
+const POSTED = { ...CALL, method: "POST", headers: { "X-CSRF": "1" }, body: "{}" };
+const PREFLIGHT = {
+  ...CALL,
+  method: "OPTIONS",
+  as: "anon",
+  headers: { "Origin": "https://www.acme.test", "Access-Control-Request-Method": "DELETE" },
+};
+const HANDSHAKE = {
+  "Connection": "Upgrade",
+  "Upgrade": "websocket",
+  "Sec-WebSocket-Version": "13",
+  "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+};
+
 /** Controls by group. */
 const BY_GROUP: Readonly<
   Record<string, readonly (readonly [what: string, request: AttackRequest, expect: JsonObject])[]>
@@ -151,6 +167,125 @@ const BY_GROUP: Readonly<
       status: [200],
       token_families: 1,
       distinct_new_refresh_tokens: 1,
+    }],
+  ],
+  "path": [
+    ["a call", CALL, { ...FORWARDED, upstream_host_only: "upstream.test" }],
+    ["a call that is written to a socket", {
+      kind: "raw",
+      bytes: "GET /api/x HTTP/1.1\r\nHost: api.acme.test\r\nCookie: {cookies:alice}\r\nX-CSRF: 1\r\n\r\n",
+    }, FORWARDED],
+    ["a call that needs nobody", { ...CALL, path: "/public", as: "anon" }, {
+      status: [200],
+      upstream_path: "/public",
+      upstream_header_absent: ["authorization"],
+    }],
+    ["a call that needs somebody", { ...CALL, path: "/private" }, { status: [200], upstream_path: "/private" }],
+    ["a vendor", LOGIN, { status: [302] }],
+  ],
+  "http-raw": [
+    ["a host", { kind: "raw", bytes: "GET {login} HTTP/1.1\r\nHost: api.acme.test\r\n\r\n" }, { status: [302] }],
+    ["a session", {
+      kind: "raw",
+      bytes: "GET {session} HTTP/1.1\r\nHost: api.acme.test\r\nCookie: {cookies:alice}\r\n\r\n",
+    }, { status: [200], tenant: "acme", responses_max: 1 }],
+    ["a body in chunks", {
+      kind: "raw",
+      bytes: "POST {api} HTTP/1.1\r\nHost: api.acme.test\r\nCookie: {cookies:alice}\r\nX-CSRF: 1\r\n" +
+        "Transfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n0\r\n\r\n",
+    }, { status: [200], upstream_calls: 1, upstream_method: "POST", responses_max: 1 }],
+    ["two calls on one connection", {
+      kind: "raw",
+      bytes: "GET /public HTTP/1.1\r\nHost: api.acme.test\r\n\r\n".repeat(2),
+    }, { status: [200], upstream_calls: 2, responses_max: 2 }],
+  ],
+  "header-spoof": [
+    ["a call", CALL, { ...FORWARDED, upstream_header_equals: { authorization: "Bearer {at:alice}" } }],
+    ["a call with a header that crosses", { ...CALL, headers: { "Accept-Language": "de" } }, {
+      ...FORWARDED,
+      upstream_header_equals: { "accept-language": "de" },
+    }],
+    [
+      "a call with its own cookies",
+      { ...CALL, headers: { Cookie: "at={c:at}; __Host-rt={c:rt}; theme=dark" } },
+      FORWARDED,
+    ],
+    ["a call with a body", POSTED, { ...FORWARDED, upstream_method: "POST" }],
+  ],
+  "upstream-response": [
+    ["an answer", {
+      kind: "upstream",
+      reply: { status: 200, headers: { "content-language": "de" }, body: "x" },
+      then: CALL,
+    }, { status: [200], body_complete: true, client_header_has: ["content-language: de"] }],
+    ["a redirect to an address of the upstream's", {
+      kind: "upstream",
+      reply: { status: 302, headers: { location: "/api/y" }, body: "x" },
+      then: CALL,
+    }, { status: [302], client_header_has: ["location: https://api.acme.test/api/y"] }],
+  ],
+  "csrf-cors": [
+    ["a call from the vendor's own page", { ...POSTED, headers: { "Sec-Fetch-Site": "same-origin" } }, {
+      status: [200],
+      upstream_calls: 1,
+    }],
+    ["a call from an allowed origin", {
+      ...POSTED,
+      headers: { "Origin": "https://www.acme.test", "Sec-Fetch-Site": "same-site" },
+    }, {
+      status: [200],
+      vary: "Origin",
+      client_header_has: [
+        "access-control-allow-origin: https://www.acme.test",
+        "access-control-allow-credentials: true",
+      ],
+    }],
+    ["a preflight from an allowed origin", PREFLIGHT, {
+      status: [204],
+      client_header_has: ["access-control-allow-origin: https://www.acme.test"],
+    }],
+    ["a logout from the vendor's own page", {
+      ...CALL,
+      path: "{logout}",
+      headers: { "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate" },
+    }, { status: [302], session: "none" }],
+    // The upstream speaks no WebSocket: that it was asked is enough.
+    ["a WebSocket from an allowed origin", {
+      ...CALL,
+      path: "{api}/ws",
+      headers: { ...HANDSHAKE, Origin: "https://www.acme.test" },
+    }, { status: [502], upstream_calls: 1 }],
+    ["settings", { kind: "config", patch: { cors: { origins: ["https://www.acme.test"], credentials: true } } }, {
+      status: [200],
+    }],
+  ],
+  "cache": [
+    ["a call", CALL, { ...FORWARDED, client_header_has: ["cache-control: private"] }],
+    ["who is signed in", { ...CALL, path: "{session}" }, { status: [200] }],
+    ["a call with an ETag", { ...CALL, headers: { "If-None-Match": '"x"' } }, {
+      ...FORWARDED,
+      upstream_header_equals: { "if-none-match": '"x"' },
+    }],
+  ],
+  "dos": [
+    ["a login at our own token service", {
+      ...LOGIN,
+      host: "id.test",
+      path: "{authorize}",
+      query: {
+        client_id: "spa",
+        redirect_uri: "https://client.test/cb",
+        response_type: "code",
+        scope: "openid",
+        state: "s",
+        code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        code_challenge_method: "S256",
+      },
+    }, { status: [200], max_ms: 200 }],
+    ["a few login starts", { kind: "load", rps: 50, each: LOGIN }, {
+      status: [302],
+      kv_keys_growth: "bounded by expiry check",
+      has_429: false,
     }],
   ],
 };

@@ -8,25 +8,31 @@ import { createCookieJar } from "../support/cookie_jar.ts";
 import { COOKIES, isOwnCookie, TRANSACTION_PREFIX } from "./names.ts";
 import type { Answer, Effects, Outcome } from "./outcome.ts";
 import { callApi, isKept } from "./kinds/idp.ts";
-import { type Person, sessionOf } from "./stage.ts";
+import { resolve } from "./placeholders.ts";
+import { PROXY_JUDGES } from "./proxy_expectations.ts";
+import { type Person, sessionOf, type Stage } from "./stage.ts";
 import { TOKEN_SERVICE } from "./token_service.ts";
 import { authorizePath } from "../token_service/kit.ts";
 import { ACME, DIALLED_HOSTS, type World } from "./world.ts";
 
 /** What a judge looks at. */
 export interface Evidence {
+  /** What the case expects, all of it. */
+  readonly expect: Readonly<Record<string, unknown>>;
   readonly world: World;
+  /** Its people. */
+  readonly stage: Stage;
   readonly outcome: Outcome;
   readonly effects: Effects;
 }
 
 /** Says what is wrong; `null` if nothing is. */
-type Judge<T> = (expected: T, evidence: Evidence) => string | null | Promise<string | null>;
+export type Judge<T> = (expected: T, evidence: Evidence) => string | null | Promise<string | null>;
 
 /** Judges a case: every fault in words. */
-export async function judge(expect: Readonly<Record<string, unknown>>, evidence: Evidence): Promise<string[]> {
-  const faults = judgeAlways(expect, evidence);
-  for (const [field, expected] of Object.entries(expect)) {
+export async function judge(evidence: Evidence): Promise<string[]> {
+  const faults = judgeAlways(evidence);
+  for (const [field, expected] of Object.entries(evidence.expect)) {
     const judgeField = Object.hasOwn(JUDGES, field) ? JUDGES[field] as Judge<unknown> : undefined;
     const fault = judgeField === undefined ? `unknown expectation` : await judgeField(expected, evidence);
     if (fault !== null) faults.push(`${field}: ${fault}`);
@@ -35,7 +41,7 @@ export async function judge(expect: Readonly<Record<string, unknown>>, evidence:
 }
 
 /** What holds for every case, whatever it says. */
-function judgeAlways({ status }: Readonly<Record<string, unknown>>, { outcome, effects }: Evidence): string[] {
+function judgeAlways({ expect: { status }, outcome, effects }: Evidence): string[] {
   const faults: string[] = [];
   const answers = allAnswers(outcome);
   for (const answer of answers) {
@@ -50,10 +56,15 @@ function judgeAlways({ status }: Readonly<Record<string, unknown>>, { outcome, e
 }
 
 const JUDGES: Readonly<Record<string, Judge<never>>> = {
-  status: (expected: readonly number[], { outcome }) => {
-    const wrong = outcome.answers.filter(({ status }) => expected.length > 0 && !expected.includes(status));
+  status: (expected: readonly number[], { outcome, expect }) => {
+    if (expected.length === 0) return null;
+    if (outcome.answers.length === 0) {
+      return outcome.isClosed && expect.or_ === "connection closed" ? null : "no answer";
+    }
+    const wrong = outcome.answers.filter(({ status }) => !expected.includes(status));
     return wrong.length === 0 ? null : `${wrong[0]!.status} ${wrong[0]!.body.slice(0, 160)}`;
   },
+  or_: (expected: string) => expected === "connection closed" ? null : `unknown expectation ${expected}`,
   no_stack_trace: () => null, // judged always
   non_200: (expected: number, { outcome }) =>
     equal(outcome.answers.filter(({ status }) => status !== 200).length, expected),
@@ -67,8 +78,9 @@ const JUDGES: Readonly<Record<string, Judge<never>>> = {
     });
     return missing === undefined ? null : `no ${missing}`;
   },
-  body_not: (expected: readonly string[], { outcome }) => {
-    const found = expected.filter((text) => outcome.answers.some(({ body }) => body.includes(text)));
+  body_not: async (expected: readonly string[], { outcome, stage }) => {
+    const texts = await resolve(expected, { stage, caller: null });
+    const found = texts.filter((text) => outcome.answers.some(({ body }) => body.includes(text)));
     return found.length === 0 ? null : `found ${found}`;
   },
   max_ms: (expected: number, { outcome, effects }) => {
@@ -93,10 +105,14 @@ const JUDGES: Readonly<Record<string, Judge<never>>> = {
     return wrong.length === 0 ? null : wrong.map(([name]) => `${name} is ${searchParams.getAll(name)}`).join("; ");
   },
 
-  set_cookie: (expected: string | readonly string[], { world, outcome }) =>
-    typeof expected !== "string" || !Object.hasOwn(COOKIE_RULES, expected)
-      ? `unknown expectation ${expected}`
-      : COOKIE_RULES[expected]!(world, outcome),
+  set_cookie: (expected: string | readonly string[], { world, outcome }) => {
+    if (typeof expected !== "string") {
+      const set = setCookies(outcome).filter(({ value }) => value !== "").map(({ name }) => name);
+      return expected.every((name) => set.includes(name)) ? null : `sets ${set}`;
+    }
+    if (!Object.hasOwn(COOKIE_RULES, expected)) return `unknown expectation ${expected}`;
+    return COOKIE_RULES[expected]!(world, outcome);
+  },
   set_cookie_not: (expected: readonly string[], { outcome }) => {
     const set = setCookies(outcome).filter(({ name, value }) => expected.includes(name) && value !== "");
     return set.length === 0 ? null : `sets ${set.map(({ name }) => name)}`;
@@ -119,7 +135,7 @@ const JUDGES: Readonly<Record<string, Judge<never>>> = {
     if (expected.startsWith("kept")) return await isKept(world, caller) ? null : "not kept";
     if (expected === "alice asked first") return await judgeAsked(answers[0]!, caller);
     const seen = await sessionOf(caller);
-    return expected.split(" or ").includes(seen) ? null : `${seen} is signed in`;
+    return expected.replace(/ still logged in$/, "").split(" or ").includes(seen) ? null : `${seen} is signed in`;
   },
   sessions: async (expected: string, { outcome }) => {
     const [person, name] = expected === "alice still logged in"
@@ -187,6 +203,7 @@ const JUDGES: Readonly<Record<string, Judge<never>>> = {
   contains_session_id: (expected: boolean, { outcome }) =>
     outcome.facts!.containsSessionId === expected ? null : `${outcome.facts!.containsSessionId}`,
   note: () => null,
+  ...PROXY_JUDGES,
 };
 
 /** What holds afterwards, as the cases say it. */

@@ -15,6 +15,9 @@ export const PATHS: Readonly<Record<string, string>> = {
   fclogout: "/auth/acme/frontchannel-logout",
   oplogout: "/oidc/logout",
   api: "/api",
+  mgmt: "/management/vendors/acme/token-handler",
+  authorize: "/authorize",
+  userinfo: "/oauth/userinfo",
 };
 
 /** Names of the return target; every case that uses one runs with both. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { UpstreamCall } from "../support/mock_upstream.ts";
 import type { Exchange } from "../support/test_browser.ts";
 import type { Person } from "./stage.ts";
 import type { World } from "./world.ts";
@@ -33,6 +34,10 @@ export interface Outcome {
   readonly asked?: string;
   /** Where the browser ended. */
   readonly landing?: URL;
+  /** Whether the product closed the connection by itself. */
+  readonly isClosed?: boolean;
+  /** The body that the upstream sent. */
+  readonly upstreamBody?: string;
   /** Time that the harness itself has used up meanwhile. */
   readonly uncountedMilliseconds?: number;
   /** What a scan found. */
@@ -52,6 +57,8 @@ export interface Effects {
   readonly alerts: number;
   readonly rssMebibytes: number;
   readonly upstreamCalls: number;
+  /** What the upstream saw. */
+  readonly seen: readonly UpstreamCall[];
   /** Hosts that were dialled. */
   readonly dialled: readonly string[];
   readonly milliseconds: number;
@@ -79,6 +86,7 @@ export function watch(world: World): () => Effects {
       alerts: after.alerts - before.alerts,
       rssMebibytes: after.rssMebibytes - before.rssMebibytes,
       upstreamCalls: after.upstreamCalls - before.upstreamCalls,
+      seen: world.upstream.calls.slice(before.upstreamCalls),
       dialled: world.network.dialled.slice(before.dialled).map((origin) => new URL(origin).hostname),
       milliseconds: after.milliseconds - before.milliseconds,
     };

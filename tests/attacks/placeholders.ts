@@ -4,11 +4,11 @@
  * @module
  */
 
-import { encodeBase64Url } from "../../lib/encoding.ts";
+import { encodeBase64Url, readBase64Url, readJsonObject, readUtf8 } from "../../lib/encoding.ts";
 import { rsaKey } from "../support/signing_key.ts";
 import { PATHS } from "./names.ts";
 import { spoil } from "./sealed.ts";
-import { type Begun, cookieOf, type Person, type Stage } from "./stage.ts";
+import { baseOf, type Begun, cookieOf, type Person, type Stage } from "./stage.ts";
 
 /** Whose values the placeholders without a name mean. */
 export interface Scope {
@@ -61,6 +61,14 @@ const FORMS: Readonly<Record<string, (rest: string, scope: Scope) => unknown>> =
   repeat: (rest) => repeat(rest),
   code: async (name, { stage }) => (await stage.begun(name)).code,
   state: async (name, { stage }) => (await stage.begun(name)).state,
+  cookies: async (name, { stage }) => {
+    const person = await stage.signedIn(name);
+    return person.browser.jar.header(new URL(baseOf(person)));
+  },
+  at: async (name, { stage }) => {
+    const { name: user } = await stage.signedIn(name);
+    return stage.world.idp.issued.accessTokens.findLast((token) => subjectOf(token) === user);
+  },
   sid: async (name, { stage }) => {
     const person = await stage.signedIn(name === "globex" ? "globex:bob" : name);
     return stage.world.idp.sessions.get(person.name);
@@ -74,6 +82,11 @@ const FORMS: Readonly<Record<string, (rest: string, scope: Scope) => unknown>> =
     return change === null ? value : await spoil(scope.stage.world, value, change);
   },
 };
+
+/** Whose a token is. */
+function subjectOf(token: string): unknown {
+  return readJsonObject(readUtf8(readBase64Url(token.split(".")[1]!)!)!)!.sub;
+}
 
 async function ownerOf(kind: string, name: string, { stage, caller }: Scope): Promise<Person> {
   if (name === "" && caller !== null) return caller;

@@ -11,6 +11,7 @@ import type { Kind } from "./kinds/kind.ts";
 import { idp } from "./kinds/idp.ts";
 import { cookie, token } from "./kinds/sign_in.ts";
 import { load, race } from "./kinds/races.ts";
+import { config, unit, upstream } from "./kinds/proxy.ts";
 import { scan, sequence } from "./kinds/words.ts";
 import { CASE_RETURN_NAME, RETURN_NAMES } from "./names.ts";
 import { watch } from "./outcome.ts";
@@ -18,7 +19,20 @@ import { READINGS } from "./readings.ts";
 import { createStage } from "./stage.ts";
 import type { World } from "./world.ts";
 
-const KINDS: Readonly<Record<string, Kind>> = { http, raw, token, idp, cookie, sequence, race, load, scan };
+const KINDS: Readonly<Record<string, Kind>> = {
+  http,
+  raw,
+  token,
+  idp,
+  cookie,
+  sequence,
+  race,
+  load,
+  scan,
+  upstream,
+  config,
+  unit,
+};
 
 /** A case in one of the ways in which it can happen. */
 export interface Variant {
@@ -40,11 +54,12 @@ async function runOnce(world: World, attack: AttackCase): Promise<string[]> {
   const kind = Object.hasOwn(KINDS, request.kind) ? KINDS[request.kind] : undefined;
   if (kind === undefined) return [`unknown kind ${request.kind}`];
   try {
-    const act = await kind(createStage(world), attack);
+    const stage = createStage(world);
+    const act = await kind(stage, attack);
     const effects = watch(world);
     const outcome = await act();
-    const evidence = { world, outcome, effects: { ...effects(), ...outcome.effects } };
-    return await judge({ ...expect, ...READINGS[id]?.expect }, evidence);
+    const happened = { ...effects(), ...outcome.effects };
+    return await judge({ expect: { ...expect, ...READINGS[id]?.expect }, world, stage, outcome, effects: happened });
   } catch (error) {
     return [error instanceof Error ? error.stack ?? error.message : String(error)];
   }
@@ -53,7 +68,7 @@ async function runOnce(world: World, attack: AttackCase): Promise<string[]> {
 /** The ways in which a case can happen. A case with none belongs to a kind that has tests of its own. */
 export function variantsOf(attack: AttackCase): readonly Variant[] {
   const { id, request } = attack;
-  if (KINDS_APART.includes(request.kind)) return [];
+  if (KINDS_APART.includes(request.kind) || READINGS[id]?.apart) return [];
   const variants = VARIANTS[id]?.(request) ?? VARIANTS[`key:${request.key}`]?.(request) ?? null;
   if (variants !== null) {
     return Object.entries(variants).map(([how, changes]) => ({
@@ -93,9 +108,20 @@ const VARIANTS: Readonly<Record<string, Variants>> = {
       steps: (steps as string[]).toSpliced(1, 0, "acme moves to IdP B").concat("acme moves back to IdP A"),
     },
   }),
+  ...Object.fromEntries(
+    ["pa-40", "pa-41"].map((id) => [id, () => ({ "": {}, "in the table itself": { path: "/private" } })]),
+  ),
+  "pa-42": () => ({ "": {}, "in the table itself": { path: "/public", headers: { "X-Original-URL": "/private" } } }),
+  ...Object.fromEntries(["ht-20", "ht-22", "ht-24", "ht-48"].map((id) => [id, withCookies])),
   "cb-17": () => ({ "at acme's host": {}, "at globex's host": { host: "api.globex.test" } }),
   "ck-53": () => ({
     "by navigation": {},
     "by fetch": { steps: ["complete login as alice", "logout by fetch"] },
   }),
 };
+
+/** The same bytes, and the same with alice's cookies: a refusal of nobody would prove little. */
+function withCookies({ bytes }: AttackCase["request"]): Readonly<Record<string, object>> {
+  const signedIn = (bytes as string).replace("\r\n\r\n", "\r\nCookie: {cookies:alice}\r\n\r\n");
+  return { "": {}, "with cookies": { bytes: signedIn } };
+}

@@ -38,6 +38,8 @@ export interface World {
   /** The web as browsers see it. */
   readonly hosts: Hosts;
   readonly log: readonly LogEvent[];
+  /** Every record that was written into the store. */
+  readonly written: readonly { readonly expiresAt?: number }[];
   /** Answers for the provider, where a case wants it to fail below HTTP; `null` if the provider answers. */
   idpFault: Handler | null;
   /** Our own token service, started when it is first needed. */
@@ -79,8 +81,17 @@ export const GLOBEX = {
   upstreams: [{ path: "/api", target: "https://upstream.test" }],
 };
 
+/** Whose tokens may manage vendors. */
+export const MANAGEMENT = { issuer: "https://idp.test/", audience: "https://api.acme.test/management" };
+
+/** Hosts of identity providers. */
+export const IDP_HOSTS = ["idp.test", "idp-b.test"];
+
 /** Hosts that the product may dial. */
-export const DIALLED_HOSTS = ["idp.test", "idp-b.test", "upstream.test"];
+export const DIALLED_HOSTS = [...IDP_HOSTS, "upstream.test"];
+
+/** Where everybody calls from. Loopback would be mistaken for what a stranger writes into a header. */
+const PEER = "192.0.2.7";
 
 /** Sets everything up. */
 export async function createWorld(): Promise<World> {
@@ -102,20 +113,35 @@ export async function createWorld(): Promise<World> {
   });
 
   const log: LogEvent[] = [];
+  const written: { readonly expiresAt?: number }[] = [];
+  const records = createMemoryRecords(clock);
   const cloakroom = await createCloakroom({
-    records: createMemoryRecords(clock),
+    records: {
+      ...records,
+      commit(change) {
+        written.push(...change.sets ?? []);
+        return records.commit(change);
+      },
+    },
     masterKey: new Secret(crypto.getRandomValues(new Uint8Array(32))),
     fetch: network.fetch,
     now: clock,
+    management: MANAGEMENT,
+    webSockets: {
+      // To the upstream, which writes down whoever knocks.
+      dial: (address, options) =>
+        new WebSocket(`ws://127.0.0.1:${upstreamServer!.port}${new URL(address).pathname}`, options),
+      upgrade: (request) => Deno.upgradeWebSocket(request),
+    },
     log: (event) => void log.push(event),
   });
   await cloakroom.saveVendor("acme", ACME);
   await cloakroom.saveVendor("globex", GLOBEX);
   let ownTokenService: Promise<OwnTokenService> | undefined;
   const tokenService = () => ownTokenService ??= createOwnTokenService(clock);
-  const app = serveOnLoopback(async (request, clientAddress) => {
+  const app = serveOnLoopback(async (request) => {
     const isOurs = request.headers.get("host") === new URL(TOKEN_SERVICE).host;
-    return isOurs ? await (await tokenService()).kit.app.fetch(request) : await cloakroom.fetch(request, clientAddress);
+    return isOurs ? await (await tokenService()).kit.app.fetch(request) : await cloakroom.fetch(request, PEER);
   });
 
   const page = () => new Response("<!doctype html><title>A page</title>", { headers: { "content-type": "text/html" } });
@@ -139,6 +165,7 @@ export async function createWorld(): Promise<World> {
     network,
     hosts,
     log,
+    written,
     idpFault: null,
     tokenService,
 

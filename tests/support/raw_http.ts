@@ -69,21 +69,31 @@ export interface Conversation {
   readonly isClosed: boolean;
 }
 
+/** A last request, whose answer cannot be mistaken for another one. */
+export interface Goodbye {
+  /** The request; it asks for the connection to be closed. */
+  readonly bytes: string;
+  /** Tells its answer from others. */
+  readonly isAnswer: (answer: RawAnswer) => boolean;
+}
+
 /**
- * Writes bytes to a connection of its own and reads every answer. After the first one our side is closed: a server that
- * took a second request from the bytes answers it all the same, and nobody has to wait for one that does not come.
+ * Writes bytes to a connection of its own and reads every answer. After the first one a last request is sent: whoever took
+ * a second request from the bytes answers that first, and nobody has to wait for what does not come. (To close our side
+ * would not do: a request that is being answered would be given up.)
  */
-export async function converse(port: number, bytes: string | Uint8Array): Promise<Conversation> {
+export async function converse(port: number, bytes: string | Uint8Array, goodbye: Goodbye): Promise<Conversation> {
   return await withConnection(port, bytes, async (received, connection) => {
     let answers: readonly RawAnswer[] = [];
-    let isClosed = true;
+    let isTold = false;
     for await (const state of received) {
       answers = state.answers;
-      if (!isClosed || state.isClosed || answers.length === 0 || announcesClose(answers.at(-1)!)) continue;
-      isClosed = false;
-      await connection.closeWrite();
+      if (isTold || state.isClosed || answers.length === 0 || announcesClose(answers.at(-1)!)) continue;
+      isTold = true;
+      await writeAll(connection, encoder.encode(goodbye.bytes)).catch(() => {});
     }
-    return { answers, isClosed };
+    const own = answers.filter((answer) => !goodbye.isAnswer(answer));
+    return { answers: own, isClosed: own.length === answers.length };
   });
 }
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { createNetwork, serveOnLoopback } from "./loopback.ts";
-import { converse, sendBytes, sendRequest } from "./raw_http.ts";
+import { converse, type RawAnswer, sendBytes, sendRequest } from "./raw_http.ts";
 
 Deno.test("sendRequest() sends host, headers and bytes as they are, and reads the answer", async (t) => {
   const server = serveOnLoopback(async (request) => {
@@ -42,7 +42,11 @@ Deno.test("sendRequest() sends host, headers and bytes as they are, and reads th
 });
 
 Deno.test("converse() reads every answer on a connection, and tells who closed it", async (t) => {
-  const server = serveOnLoopback((request) => new Response(new URL(request.url).pathname));
+  const server = serveOnLoopback(async (request) => {
+    // Not at once: what is being answered must not get lost.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return new Response(new URL(request.url).pathname);
+  });
   const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: api.acme.test\r\n${more}\r\n`;
   const rows: Readonly<Record<string, readonly [bytes: string, bodies: readonly string[], isClosed: boolean]>> = {
     "one": [get("/a"), ["/a"], false],
@@ -59,7 +63,11 @@ Deno.test("converse() reads every answer on a connection, and tells who closed i
   try {
     for (const [what, [bytes, bodies, isClosed]] of Object.entries(rows)) {
       await t.step(what, async () => {
-        const conversation = await converse(server.port, bytes);
+        const goodbye = {
+          bytes: get("/end", "Connection: close\r\n"),
+          isAnswer: ({ body }: RawAnswer) => body === "/end",
+        };
+        const conversation = await converse(server.port, bytes, goodbye);
         assertEquals(conversation.answers.map(({ body }) => body), bodies);
         assertEquals(conversation.isClosed, isClosed);
       });

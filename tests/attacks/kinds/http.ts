@@ -4,7 +4,7 @@
  * @module
  */
 
-import { sendBytes, sendRequest } from "../../support/raw_http.ts";
+import { converse, type Goodbye, sendRequest } from "../../support/raw_http.ts";
 import { CASE_TRANSACTION_NAME, PATHS, RETURN_NAMES, TRANSACTION_PREFIX } from "../names.ts";
 import { type Answer, answerOf, type Outcome } from "../outcome.ts";
 import { resolve } from "../placeholders.ts";
@@ -19,13 +19,14 @@ export interface HttpRequest {
   readonly host: string;
   readonly path: string;
   readonly as: string;
-  readonly query?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
+  readonly query?: string | Readonly<Record<string, string>> | readonly (readonly [string, string])[];
+  readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly cookies?: readonly (readonly [string, string])[];
   readonly note?: string;
 }
 
-const HTTP_MEMBERS = ["method", "host", "path", "as", "query", "headers", "cookies", "note"] as const;
+const HTTP_MEMBERS = ["method", "host", "path", "as", "query", "body", "headers", "cookies", "note"] as const;
 
 /** A call that is ready to be sent. */
 export interface Call {
@@ -35,6 +36,7 @@ export interface Call {
   readonly headers: readonly (readonly [string, string])[];
   /** Cookies besides those of the caller's browser; one of the same name replaces that. */
   readonly cookies: readonly (readonly [string, string])[];
+  readonly body?: string;
 }
 
 /** Longer than the provider's access tokens live. */
@@ -68,15 +70,21 @@ export const http: Kind = async (stage, attack) => {
   };
 };
 
+/** Nothing else asks for that. */
+export const GOODBYE: Goodbye = {
+  bytes: "GET /healthz HTTP/1.1\r\nHost: api.acme.test\r\nConnection: close\r\n\r\n",
+  isAnswer: ({ status, body }) => status === 200 && body === '{"status":"ok"}',
+};
+
 /** Bytes on a connection. */
 export const raw: Kind = async (stage, { request }) => {
   const { bytes } = membersOf<{ readonly bytes: string }>(request, ["bytes"]);
   const resolved = await resolve(bytes, { stage, caller: null });
   const { world } = stage;
   return async (): Promise<Outcome> => {
-    const answer = await sendBytes(world.app.port, resolved);
+    const { answers, isClosed } = await converse(world.app.port, resolved, GOODBYE);
     const url = new URL("https://api.acme.test/");
-    return { answers: answer === null ? [] : [{ ...answer, url }] };
+    return { answers: answers.map((answer) => ({ ...answer, url })), isClosed };
   };
 };
 
@@ -107,11 +115,10 @@ async function visitTokenService(stage: Stage, name: string): Promise<Person> {
 
 /** Makes a call of what a case writes. */
 export async function readCall(stage: Stage, given: HttpRequest, caller: Person): Promise<Call> {
-  const { method = "GET", host, headers = {}, cookies = [], query = {}, note } = given;
+  const { method = "GET", host, headers = {}, cookies = [], query = {}, body, note } = given;
   const scope = { stage, caller };
   const path = await resolve(given.path, scope);
-  const pairs = await resolve(Array.isArray(query) ? query : Object.entries(query), scope) as [string, string][];
-  const search = new URLSearchParams(pairs);
+  const search = new URLSearchParams(await resolve(query, scope) as ConstructorParameters<typeof URLSearchParams>[0]);
   // The provider announces that it always sends `iss`; without it, a callback would be refused for that reason alone.
   const isCallback = path.endsWith("/callback");
   if (isCallback && !search.has("iss") && note !== "omit iss") search.set("iss", stage.world.idp.issuer);
@@ -124,6 +131,7 @@ export async function readCall(stage: Stage, given: HttpRequest, caller: Person)
     target: search.size === 0 ? path : `${path}?${search}`,
     headers: Object.entries(await resolve(headers, scope)),
     cookies: (await resolve(cookies, scope)).map(([name, value]) => [translate(name), value]),
+    ...(body === undefined ? {} : { body: await resolve(body, scope) }),
   };
 }
 
@@ -135,14 +143,22 @@ export interface Sent {
 
 /** Sends a call with the cookies that the caller's browser has now. */
 export async function send({ world }: Stage, caller: Person, call: Call): Promise<Sent> {
-  const { method, host, target, headers, cookies } = call;
-  const own = caller.browser.jar.sent(new URL(baseOf(caller)))
+  const { method, host, target, headers, cookies, body } = call;
+  // Whoever writes the header itself sends nothing else.
+  const isWritten = headers.some(([name]) => name.toLowerCase() === "cookie");
+  const own = isWritten ? [] : caller.browser.jar.sent(new URL(baseOf(caller)))
     .filter(({ name }) => !cookies.some(([other]) => other === name))
     .map(({ name, value }) => [name, value] as const);
   const presented = [...own, ...cookies];
   const cookie = presented.map(([name, value]) => `${name}=${value}`).join("; ");
   const lines = cookie === "" ? headers : [...headers, ["Cookie", cookie] as const];
-  const answer = await sendRequest(world.app.port, { method, host, target, headers: lines });
+  const answer = await sendRequest(world.app.port, {
+    method,
+    host,
+    target,
+    headers: lines,
+    ...(body === undefined ? {} : { body }),
+  });
   return { answer: { ...answer, url: new URL(target, `https://${host}`) }, presented };
 }
 

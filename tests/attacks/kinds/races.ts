@@ -154,12 +154,48 @@ async function countSets({ kit }: OwnTokenService, answers: readonly Answer[]): 
 
 interface LoadCase {
   readonly rps: number;
-  readonly during: string;
+  readonly each?: HttpRequest;
+  readonly during?: string;
 }
 
-/** Sign-ins at a steady rate, in the middle of which something happens. */
-export const load: Kind = async ({ world }, { request }) => {
-  const { rps, during } = membersOf<LoadCase>(request, ["rps", "during"]);
+/** Something at a steady rate. */
+export const load: Kind = async (stage, { request }) => {
+  const { rps, each, during } = membersOf<LoadCase>(request, ["rps", "each", "during"]);
+  if (each !== undefined && during === undefined) return await flood(stage, rps, each);
+  if (during !== undefined && each === undefined) return await signInDuring(stage.world, rps, during);
+  throw new Error("Unknown form of load");
+};
+
+/** Waits until it is time for the call of that number. */
+async function awaitTurn(i: number, { rps, began }: { readonly rps: number; readonly began: number }): Promise<void> {
+  const early = began + i * 1000 / rps - performance.now();
+  if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+}
+
+/** The same call by somebody new each time. What is written into the store is looked at an hour later. */
+async function flood(stage: Stage, rps: number, each: HttpRequest): Promise<() => Promise<Outcome>> {
+  const { world } = stage;
+  const call = await readCall(stage, each, stage.stranger());
+  const count = rps * lengthOf({ short: 0.3, full: 5 });
+  // The first one ever makes the vendor's key.
+  await send(stage, stage.stranger(), call);
+  return async () => {
+    const before = world.written.length;
+    const began = performance.now();
+    const running: Promise<Sent>[] = [];
+    for (let i = 0; i < count; i++) {
+      await awaitTurn(i, { rps, began });
+      running.push(send(stage, await callerOf(stage, each.as), call));
+    }
+    const answers = (await Promise.all(running)).map(({ answer }) => answer);
+    const inAnHour = world.clock() + 3600;
+    const keysGrowth = world.written.slice(before).filter(({ expiresAt = Infinity }) => expiresAt > inAnHour).length;
+    return { answers, facts: { keysGrowth } };
+  };
+}
+
+/** Sign-ins, in the middle of which something happens. */
+async function signInDuring(world: World, rps: number, during: string): Promise<() => Promise<Outcome>> {
   if (!Object.hasOwn(EVENTS, during)) throw new Error(`Unknown event: ${during}`);
   const count = lengthOf({ short: 60, full: 1000 });
   await signIn(world);
@@ -169,8 +205,7 @@ export const load: Kind = async ({ world }, { request }) => {
     let undo = () => {};
     const began = performance.now();
     for (let i = 0; i < count; i++) {
-      const early = began + i * 1000 / rps - performance.now();
-      if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+      await awaitTurn(i, { rps, began });
       if (i === count / 2) undo = await EVENTS[during]!(world);
       running.push(signIn(world));
     }
@@ -178,7 +213,7 @@ export const load: Kind = async ({ world }, { request }) => {
     undo();
     return { answers: ended.map(({ answer }) => answer), facts: { errors: ended.filter(({ isIn }) => !isIn).length } };
   };
-};
+}
 
 /** Keys of a provider are fetched once in this time at the most. */
 const QUIET_SECONDS = 31;
