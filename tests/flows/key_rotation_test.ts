@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertLess } from "@std/assert";
-import { APP, callApi, type Cluster, cookiesOf, drawKey, startCluster } from "../support/cluster.ts";
+import { APP, callApi, type Cluster, cookiesOf, startCluster } from "../support/cluster.ts";
 import { lengthOf } from "../support/full.ts";
 import type { TestBrowser } from "../support/test_browser.ts";
 
