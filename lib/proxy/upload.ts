@@ -16,8 +16,8 @@ const PATIENCE_MS = 30_000;
 /** Milliseconds more for each byte that has come: whoever sends a thousand bytes a second is never cut off. */
 const PATIENCE_PER_BYTE_MS = 1;
 
-/** Why a body was cut off: as a problem code. */
-export type UploadCut = "body_too_large" | "body_timeout";
+/** Why a body was cut off: as a problem code. `request_malformed`: it broke off by itself, or was badly framed. */
+export type UploadCut = "body_too_large" | "body_timeout" | "request_malformed";
 
 /** How a body is limited. */
 export interface UploadOptions {
@@ -54,7 +54,8 @@ export function limitUpload(
     async pull(controller) {
       onTurn("browser");
       const askedAt = Date.now();
-      const part = await within(PATIENCE_MS + PATIENCE_PER_BYTE_MS * bytes - waitedMs, reader.read());
+      const reading = reader.read().catch(() => cutOff("request_malformed"));
+      const part = await within(PATIENCE_MS + PATIENCE_PER_BYTE_MS * bytes - waitedMs, reading);
       waitedMs += Date.now() - askedAt;
       if (part === null) return await cutOff("body_timeout");
       onTurn("upstream");
