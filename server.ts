@@ -25,7 +25,7 @@ import type { Fetch } from "./lib/outbound.ts";
 import { systemRandom } from "./lib/random.ts";
 import { createMemoryRecords, type Records } from "./lib/store/mod.ts";
 import { createKvRecords } from "./lib/store/kv/mod.ts";
-import { isLoopbackName } from "./lib/vendor/mod.ts";
+import { isLoopbackName, nameOfHost } from "./lib/vendor/mod.ts";
 import { createSigningKeys, createTokenService, type KeyWrap, type TokenService } from "./lib/token_service/mod.ts";
 import { createServiceKeys } from "./lib/token_handler/service_keys.ts";
 import { within } from "./lib/waiting.ts";
@@ -227,7 +227,7 @@ async function startDemo(config: ServiceConfig): Promise<RunningService> {
   const jwksUri = String(tokenService.metadata().jwks_uri);
   handles.api = createDemoApi({ issuer, jwksUri, audience: api, keySets, now: systemClock });
   handles.tokenService = createTokenServiceHandle(tokenService);
-  handles.app = cloakroom.fetch;
+  handles.app = onLoopbackNames(cloakroom.fetch);
 
   return {
     url,
@@ -377,6 +377,14 @@ function createTokenServiceHandle(tokenService: TokenService, trustedProxies: Tr
     const { trusts, clientOf } = trustedProxies;
     addresses.set(request, trusts(peer) ? clientOf(peer, request.headers.get("x-forwarded-for")) : peer);
     return await app.fetch(request);
+  };
+}
+
+/** The demo's passwords are published: a name that some page made resolve to this machine is not answered. */
+function onLoopbackNames(handle: Handle): Handle {
+  return (request, peer) => {
+    const name = nameOfHost(request.headers.get("host")?.toLowerCase() ?? "localhost");
+    return isLoopbackName(name) ? handle(request, peer) : Promise.resolve(new Response(null, { status: 421 }));
   };
 }
 

@@ -39,6 +39,21 @@ export function readUtf8(bytes: Uint8Array): string | null {
   }
 }
 
+/**
+ * Takes space and tab from both ends of a text, as header values are trimmed ([RFC 9110, section 5.6.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.3)).
+ *
+ * Not `trim()`, which would also take the Unicode space that somebody put before `__Host-`; and not a regular expression,
+ * which takes quadratic time over a run of spaces in the middle.
+ */
+export function trimSpace(text: string): string {
+  const isSpace = (at: number) => text[at] === " " || text[at] === "\t";
+  let begin = 0;
+  let end = text.length;
+  while (begin < end && isSpace(begin)) begin++;
+  while (end > begin && isSpace(end - 1)) end--;
+  return text.slice(begin, end);
+}
+
 /** A JSON object: what nearly every message of OAuth consists of. */
 export type JsonObject = { readonly [member: string]: unknown };
 

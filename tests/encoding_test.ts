@@ -9,6 +9,7 @@ import {
   readBase64Url,
   readJsonObject,
   readUtf8,
+  trimSpace,
 } from "../lib/encoding.ts";
 
 Deno.test("readBase64Url() reads back what encodeBase64Url() writes, for every length up to 64", () => {
@@ -118,4 +119,11 @@ Deno.test("equalsConstantTime() tells equal texts from all others, and absent va
     ["undefined", undefined],
   ];
   for (const [a, b] of different) assertFalse(equalsConstantTime(a, b), `${a} ${b}`);
+});
+
+Deno.test("trimSpace() takes space and tab from both ends, nothing else, and long runs in between do not matter", () => {
+  assertEquals(trimSpace(" \t a b\t "), "a b");
+  assertEquals([trimSpace(""), trimSpace(" \t"), trimSpace("\u2000x\n")], ["", "", "\u2000x\n"]);
+  const inner = `a${" ".repeat(1_000_000)}b`;
+  assertEquals(trimSpace(` ${inner} `), inner);
 });

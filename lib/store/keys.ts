@@ -41,12 +41,12 @@ export const issuerSessionKey = (vendorId: string, issuerSessionId: string, sess
   sessionId,
 ];
 
-/** When the token service ended every session of a user (`sub`) or of one of its sessions (`sid`), for 30 days. */
+/** When the token service ended every session of a user (`sub`) or of one of its sessions (`sid`), for minutes. */
 export const endedKey = (
   vendorId: string,
   by: "sid" | "sub",
-  value: string,
-): RecordKey => ["ended", vendorId, by, value];
+  digest: string,
+): RecordKey => ["ended", vendorId, by, digest];
 
 /** `true` for each session of a user, until the session's absolute end. */
 export const subjectSessionKey = (vendorId: string, subject: string, sessionId: string): RecordKey => [

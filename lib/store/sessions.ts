@@ -5,6 +5,7 @@
  * @module
  */
 
+import { hashOf } from "../encoding.ts";
 import { endedKey, issuerSessionKey, sessionKey, sessionPartKey, subjectSessionKey } from "./keys.ts";
 import { type RecordKey, type Records, type Stored, StoreUnavailableError } from "./records.ts";
 
@@ -71,9 +72,9 @@ export interface SessionStore {
     sessionId: string,
     ended: { readonly at: number; readonly reason: EndReason },
   ): Promise<boolean>;
-  /** Lists the ids of a user's sessions, living and ended. */
+  /** Lists the ids of a user's sessions that have not been ended. */
   listIds(vendorId: string, subject: string): Promise<readonly string[]>;
-  /** Lists the ids of the sessions that began from one session of the token service. */
+  /** Lists the ids of the sessions that began from one session of the token service and have not been ended. */
   listIdsByIssuerSession(vendorId: string, issuerSessionId: string): Promise<readonly string[]>;
   /** Notes that the token service ended what is named, so that a sign-in which is just being finished ends too. */
   mark(vendorId: string, named: EndedName, mark: EndedMark & { readonly expiresAt: number }): Promise<void>;
@@ -88,6 +89,9 @@ export interface EndedName {
   /** Its value. */
   readonly value: string;
 }
+
+/** Entries of an index that are read at once. */
+const PAGE_LENGTH = 1000;
 
 /** Longest text in one record: Deno KV takes 64 KiB a value. */
 const MAX_PART_LENGTH = 48_000;
@@ -121,26 +125,35 @@ export function createSessionStore(records: Records): SessionStore {
     const names = chunks.slice(1).map((_, i) => `${sealed.slice(-22)}.${i}`);
     const value = { ...session, sealed: chunks[0]!, parts: names };
     const former = (session.parts ?? []).filter((name) => !names.includes(name));
-    const indexes: RecordKey[] = version === null
-      ? [
-        subjectSessionKey(vendorId, subject, id),
-        ...(issuerSessionId === null ? [] : [issuerSessionKey(vendorId, issuerSessionId, id)]),
-      ]
-      : [];
+    const indexes: RecordKey[] = [
+      subjectSessionKey(vendorId, subject, id),
+      ...(issuerSessionId === null ? [] : [issuerSessionKey(vendorId, issuerSessionId, id)]),
+    ];
     return await records.commit({
       checks: [{ key, version }],
       sets: [
         { key, value, expiresAt },
         ...names.map((name, i) => ({ key: sessionPartKey(vendorId, id, name), value: chunks[i + 1]!, expiresAt })),
-        ...indexes.map((index) => ({ key: index, value: true, expiresAt })),
+        ...(version === null ? indexes.map((index) => ({ key: index, value: true, expiresAt })) : []),
       ],
-      deletes: former.map((name) => sessionPartKey(vendorId, id, name)),
+      deletes: [
+        ...former.map((name) => sessionPartKey(vendorId, id, name)),
+        // Nobody looks for an ended session by its user any more.
+        ...(session.ended === null ? [] : indexes),
+      ],
     });
   }
 
   async function listLastParts(prefix: RecordKey): Promise<readonly string[]> {
-    const found = await records.list(prefix, { limit: 1000 });
-    return found.map(({ key }) => key.at(-1)!);
+    const names: string[] = [];
+    while (true) {
+      const page = await records.list(prefix, {
+        limit: PAGE_LENGTH,
+        ...(names.length === 0 ? {} : { after: names.at(-1)! }),
+      });
+      names.push(...page.map(({ key }) => key.at(-1)!));
+      if (page.length < PAGE_LENGTH) return names;
+    }
   }
 
   return {
@@ -168,11 +181,12 @@ export function createSessionStore(records: Records): SessionStore {
     },
 
     async mark(vendorId, { by, value }, { at, expiresAt }): Promise<void> {
-      await records.commit({ sets: [{ key: endedKey(vendorId, by, value), value: { at }, expiresAt }] });
+      const key = endedKey(vendorId, by, await hashOf(value));
+      await records.commit({ sets: [{ key, value: { at }, expiresAt }] });
     },
 
     async findMark(vendorId, { by, value }): Promise<EndedMark | null> {
-      return (await records.find<EndedMark>(endedKey(vendorId, by, value)))?.value ?? null;
+      return (await records.find<EndedMark>(endedKey(vendorId, by, await hashOf(value))))?.value ?? null;
     },
   };
 }

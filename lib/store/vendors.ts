@@ -42,6 +42,11 @@ export interface VendorStore {
   remove(vendorId: string): Promise<void>;
 }
 
+/** The hosts that belong to a vendor, and to no other: what is served there is one origin, with one set of cookies. */
+export function hostsOf({ hosts, publicUrl }: VendorSettings): readonly string[] {
+  return publicUrl === null ? hosts : [...new Set([...hosts, new URL(publicUrl).host])];
+}
+
 /** Creates the store. */
 export function createVendorStore(records: Records): VendorStore {
   async function find(vendorId: string): Promise<Stored<VendorRecord> | null> {
@@ -60,12 +65,12 @@ export function createVendorStore(records: Records): VendorStore {
     },
 
     async save(vendor: VendorRecord, version: string | null): Promise<VendorSaveOutcome> {
-      const hosts = vendor.settings.hosts;
+      const hosts = hostsOf(vendor.settings);
       const owners = await Promise.all(hosts.map((host) => records.find<string>(vendorHostKey(host))));
       const taken = owners.findIndex((owner) => owner !== null && owner.value !== vendor.id);
       if (taken >= 0) return { kind: "host_taken", host: hosts[taken]! };
       const former = version === null ? null : await find(vendor.id);
-      const dropped = former?.value.settings.hosts.filter((host) => !hosts.includes(host)) ?? [];
+      const dropped = former === null ? [] : hostsOf(former.value.settings).filter((host) => !hosts.includes(host));
       const saved = await records.commit({
         checks: [
           { key: vendorKey(vendor.id), version },
@@ -87,7 +92,7 @@ export function createVendorStore(records: Records): VendorStore {
         const { value, version } = stored;
         const checks = [{ key: vendorKey(vendorId), version }];
         // Somebody who saves meanwhile may have added a host.
-        const deletes = [vendorKey(vendorId), ...value.settings.hosts.map(vendorHostKey)];
+        const deletes = [vendorKey(vendorId), ...hostsOf(value.settings).map(vendorHostKey)];
         if (await records.commit({ checks, deletes })) return;
       }
     },

@@ -16,9 +16,13 @@ export interface LogoutNavigation {
   readonly fetchSite: string | null;
 }
 
-/** A browser has to come from its own site, or name its session, so that no other site can sign it out with a link. */
+/**
+ * A browser has to come from its own site, or name its session, so that no other site can sign it out with a link. Where it
+ * brings no session, it may only have been kept from bringing it, as Strict cookies are on the way from another site.
+ */
 export function mayLogout({ own, asked, fetchSite }: LogoutNavigation): boolean {
-  if (own === null || equalsConstantTime(own, asked)) return true;
+  if (own === null) return fetchSite !== "cross-site";
+  if (equalsConstantTime(own, asked)) return true;
   return fetchSite === "same-origin" || fetchSite === "same-site" || fetchSite === "none";
 }
 

@@ -51,8 +51,11 @@ const MAX_COOL_SECONDS = 30;
 /** Bytes that opened cookies and sessions may take in memory. */
 const CACHE_BYTES = 64 * 1024 * 1024;
 
-/** Seconds for which the end of a user's sessions is remembered: the longest life of a session. */
-const MARK_SECONDS = 30 * 86_400;
+/** Seconds for which the end of a user's sessions is remembered: longer than the end of a sign-in can take. */
+const MARK_SECONDS = 900;
+
+/** Sessions that are looked at or ended at once. */
+const BATCH_LENGTH = 100;
 
 /** Values for the two cookies. */
 export interface CookieValues {
@@ -149,7 +152,15 @@ export interface Sessions {
   /** Ends a session for good. Answers whether it lived until now. */
   end(vendorId: string, sessionId: string, reason: EndReason): Promise<boolean>;
   /** Ends the sessions that the token service names, those included that are just beginning. Answers how many. */
-  endNamed(vendorId: string, named: EndedName, reason: EndReason): Promise<number>;
+  endNamed(
+    vendorId: string,
+    named: EndedName,
+    reason: EndReason,
+    options: {
+      /** Whether the token service has signed it; what anybody can say must leave nothing in the store. */
+      readonly isProven: boolean;
+    },
+  ): Promise<number>;
 }
 
 /** What sessions are made of. */
@@ -481,16 +492,18 @@ export function createSessions(options: SessionsOptions): Sessions {
       const { sessionId } = tickets.rt ?? tickets.at!;
       let judged = await judge(vendor, await reader.find(vendor.id, sessionId));
       if (judged.kind === "ended") return judged;
-      let tokens = tokensOf(judged.live, tickets);
+      let tokens = tokensOf(judged.live, { ...tickets, now: now() });
       if (tokens === null) {
         // What is remembered here may be older than what the browser got from another process.
         judged = await judge(vendor, await reader.findNow(vendor.id, sessionId));
         if (judged.kind === "ended") return judged;
-        tokens = tokensOf(judged.live, tickets);
+        tokens = tokensOf(judged.live, { ...tickets, now: now() });
       }
       const { live } = judged;
       if (outcome.kind === "alone") {
-        return { kind: "alone", session: { ...live, tokens: tokens ?? {}, renew: "none" } };
+        // What it is worth, and how long, is what is sealed in it, not what the session has got since.
+        if (outcome.at.generation < live.record.generation - 1) return { kind: "refused", bad: ["at"] };
+        return { kind: "alone", session: { ...live, tokens: { expiresAt: outcome.at.expiresAt }, renew: "none" } };
       }
       if (tokens === null) return { kind: "refused", bad: ["at", "rt"] };
       const { generation, refreshedAt } = live.record;
@@ -553,18 +566,17 @@ export function createSessions(options: SessionsOptions): Sessions {
 
     async list(vendor: Vendor, subject: string): Promise<readonly SessionRecord[]> {
       const ids = await store.listIds(vendor.id, subject);
-      const found = await Promise.all(ids.map((id) => store.find(vendor.id, id)));
+      const found = await inBatches(ids, (id) => store.find(vendor.id, id));
       const isAlive = (record: SessionRecord) =>
         decideSession(record, { now: now(), idleSeconds: vendor.sessionIdleSeconds }).kind === "alive";
       return found.flatMap((stored) => stored !== null && isAlive(stored.value) ? [stored.value] : []);
     },
 
-    async endNamed(vendorId: string, named: EndedName, reason: EndReason): Promise<number> {
-      await store.mark(vendorId, named, { at: now(), expiresAt: now() + MARK_SECONDS });
+    async endNamed(vendorId, named, reason, { isProven }): Promise<number> {
+      if (isProven) await store.mark(vendorId, named, { at: now(), expiresAt: now() + MARK_SECONDS });
       const { by, value } = named;
       const ids = await (by === "sub" ? store.listIds(vendorId, value) : store.listIdsByIssuerSession(vendorId, value));
-      const ended = await Promise.all(ids.map((id) => end(vendorId, id, reason)));
-      return ended.filter(Boolean).length;
+      return (await inBatches(ids, (id) => end(vendorId, id, reason))).filter(Boolean).length;
     },
   };
 }
@@ -575,10 +587,13 @@ export function createSessions(options: SessionsOptions): Sessions {
  */
 function tokensOf(
   { record, content }: KnownSession,
-  { at, rt }: { readonly at: AccessTicket | null; readonly rt: RefreshTicket | null },
+  { at, rt, now }: { readonly at: AccessTicket | null; readonly rt: RefreshTicket | null; readonly now: number },
 ): Partial<TokenPair> | null {
   const { generation } = record;
   if ((at?.generation ?? 0) > generation || (rt?.generation ?? 0) > generation) return null;
+  // The browser shows each generation before it gets the next: an older copy than the last is nobody's any more.
+  const isOldCopy = rt !== null && rt.refreshToken !== null && rt.generation < generation - 1;
+  if (isOldCopy && record.refreshedAt + GRACE_SECONDS <= now) return null;
   if (content.tokens !== null) return content.tokens;
   if (content.isKept || (rt !== null && rt.generation < generation)) return null;
   const isCurrent = at?.generation === generation && at.accessToken !== null;
@@ -595,6 +610,15 @@ function readyWith({ accessToken, expiresAt }: TokenPair, cookies: CookieValues)
 /** What a browser needs of new cookies: where both are handles, the one that names the session can stay. */
 function renewedBy(cookies: NewCookies, isKept: boolean): CookieValues {
   return isKept ? { ...cookies, rt: null } : cookies;
+}
+
+/** Works through a list without asking the store for all of it at once. */
+async function inBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
+  const results: R[] = [];
+  for (let begin = 0; begin < items.length; begin += BATCH_LENGTH) {
+    results.push(...await Promise.all(items.slice(begin, begin + BATCH_LENGTH).map(work)));
+  }
+  return results;
 }
 
 /** A copy that does not keep the whole header alive which the text was cut from. */

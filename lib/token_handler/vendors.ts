@@ -8,6 +8,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { type ClientAuthentication, clientSecretBasic, clientSecretPost, publicClient } from "../oauth/mod.ts";
 import { Secret } from "../secret.ts";
 import type { Stored, VendorRecord, VendorStore } from "../store/mod.ts";
+import { hostsOf } from "../store/vendors.ts";
 import type { Upstream, VendorSettings } from "../vendor/mod.ts";
 import type { ServiceKeys } from "./service_keys.ts";
 
@@ -75,6 +76,8 @@ export interface VendorDirectory {
   find(vendorId: string): Promise<Vendor | null>;
   /** Finds the vendor that lists a host, else the only vendor there is. */
   findByHost(host: string): Promise<Vendor | null>;
+  /** Tells whether a host belongs to another vendor, which then is the only one that may be served there. */
+  isTaken(host: string, vendorId: string): Promise<boolean>;
   /** Reads what is stored about a vendor. */
   read(vendorId: string): Promise<{ readonly record: VendorRecord; readonly version: string } | null>;
   /** Changes or creates a vendor. */
@@ -168,17 +171,39 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
     return await cached(`id ${vendorId}`, () => load(vendorId));
   }
 
+  const owners = new Map<string, { readonly readAt: number; readonly owner: string | null }>();
+
+  /** The vendor that a host belongs to, at most a second old. */
+  async function cachedOwner(host: string): Promise<string | null> {
+    const known = owners.get(host);
+    if (known !== undefined && known.readAt + FRESH_SECONDS >= now()) return known.owner;
+    const owner = await store.findIdByHost(host);
+    if (owners.size >= MAX_CACHED) owners.clear();
+    owners.set(host, { readAt: now(), owner });
+    return owner;
+  }
+
+  function forget(): void {
+    cache.clear();
+    owners.clear();
+  }
+
   return {
     find,
 
     async findByHost(host: string): Promise<Vendor | null> {
       return await cached(`host ${host}`, async () => {
-        const owner = await store.findIdByHost(host);
+        const owner = await cachedOwner(host);
         if (owner !== null) return await find(owner);
         const ids = await store.listIds({ limit: 2 });
         const only = ids.length === 1 ? await find(ids[0]!) : null;
         return only !== null && (only.hosts.length === 0 || only.hosts.includes(host)) ? only : null;
       });
+    },
+
+    async isTaken(host: string, vendorId: string): Promise<boolean> {
+      const owner = await cachedOwner(host);
+      return owner !== null && owner !== vendorId;
     },
 
     async read(vendorId: string) {
@@ -203,9 +228,10 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
         : stored?.value.sealedClientSecret ?? null;
       if (!isPublic && sealedClientSecret === null) return { kind: "secret_missing" };
       if (dryRun) {
-        const owners = await Promise.all(settings.hosts.map((host) => store.findIdByHost(host)));
+        const hosts = hostsOf(settings);
+        const owners = await Promise.all(hosts.map((host) => store.findIdByHost(host)));
         const taken = owners.findIndex((owner) => owner !== null && owner !== vendorId);
-        return taken < 0 ? { kind: "would_save" } : { kind: "host_taken", host: settings.hosts[taken]! };
+        return taken < 0 ? { kind: "would_save" } : { kind: "host_taken", host: hosts[taken]! };
       }
       const record: VendorRecord = {
         id: vendorId,
@@ -215,7 +241,7 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
         updatedAt: now(),
       };
       const outcome = await store.save(record, stored?.version ?? null);
-      cache.clear();
+      forget();
       if (outcome.kind !== "saved") return outcome;
       const saved = await store.find(vendorId);
       return { kind: "saved", created: stored === null, record, version: saved?.version ?? "" };
@@ -223,7 +249,7 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
 
     async remove(vendorId: string): Promise<void> {
       await store.remove(vendorId);
-      cache.clear();
+      forget();
     },
   };
 }

@@ -83,7 +83,8 @@ async function save(deps: AppDeps, edge: Edge, vendorId: string): Promise<Respon
     case "conflict":
       return await refuse("conflict");
     case "host_taken": {
-      const pointer = `/hosts/${reading.settings.hosts.indexOf(outcome.host)}`;
+      const index = reading.settings.hosts.indexOf(outcome.host);
+      const pointer = index < 0 ? "/publicUrl" : `/hosts/${index}`;
       const errors = [{ pointer, detail: "Another vendor uses this host" }];
       return await respondProblem(request, "conflict", { requestId, members: { errors } });
     }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { trimSpace } from "../../lib/encoding.ts";
 import { MAX_TRANSACTIONS, TRANSACTION_SECONDS } from "../../lib/token_handler/transaction.ts";
 import type { CookieValues } from "../../lib/token_handler/sessions.ts";
 import type { Vendor } from "../../lib/token_handler/vendors.ts";
@@ -12,6 +13,9 @@ import { isLoopbackName, nameOfHost, registrableDomainOf } from "../../lib/vendo
 /** Lives of the session cookies, in seconds. Expiry is decided by what is sealed inside. */
 const ACCESS_COOKIE_SECONDS = 86_400;
 const REFRESH_COOKIE_SECONDS = 2_592_000;
+
+/** Life of the proof that a logout goes on where it began. */
+const LOGOUT_COOKIE_SECONDS = 300;
 
 /** A cookie with its attributes, so that clearing cannot differ from setting. */
 interface CookieKind {
@@ -31,6 +35,8 @@ export interface CookieJar {
   readonly rt: CookieKind;
   /** The readable hint. */
   readonly hint: CookieKind;
+  /** Proof that a logout goes on in the browser that began it. */
+  readonly logout: CookieKind;
   /** A sign-in on its way, by the first characters of its state. */
   readonly transaction: (name: string) => CookieKind;
 }
@@ -81,6 +87,14 @@ export async function cookiesOf(vendor: Vendor, options: CookieOptions): Promise
       sameSite: "Lax",
       maxAgeSeconds: REFRESH_COOKIE_SECONDS,
     },
+    logout: {
+      name: `${prefix}lo`,
+      domain: null,
+      isSecure,
+      isHttpOnly: true,
+      sameSite: "Lax",
+      maxAgeSeconds: LOGOUT_COOKIE_SECONDS,
+    },
     transaction: (state) => ({
       name: `${prefix}tx-${state}`,
       domain: null,
@@ -109,6 +123,11 @@ export function setSessionCookies(headers: Headers, jar: CookieJar, values: Cook
   headers.append("set-cookie", writeCookie(jar.at, values.at));
   if (values.rt !== null) headers.append("set-cookie", writeCookie(jar.rt, values.rt));
   headers.append("set-cookie", writeCookie(jar.hint, "1"));
+}
+
+/** Sets the proof that a logout goes on in the browser that began it. */
+export function setLogoutCookie(headers: Headers, jar: CookieJar, proof: string): void {
+  headers.append("set-cookie", writeCookie(jar.logout, proof));
 }
 
 /** Clears cookies. Where one is shared with sibling hosts, its host-only twin goes too: only an attacker sets that. */
@@ -151,7 +170,7 @@ export function readCookies(header: string | null, jar: CookieJar): PresentCooki
     value: (name) => valueOf(header ?? "", name),
     get transactions(): readonly string[] {
       const prefix = jar.transaction("").name;
-      const names = header?.split(";").map((pair) => trim(pair).split("=", 1)[0]!) ?? [];
+      const names = header?.split(";").map((pair) => trimSpace(pair).split("=", 1)[0]!) ?? [];
       return [...new Set(names)].flatMap((name) => name.startsWith(prefix) ? [name.slice(prefix.length)] : []);
     },
   };
@@ -165,7 +184,7 @@ export function valueOf(header: string, name: string): string | null {
     if (value !== null) return "";
     const begin = at + name.length + 1;
     const end = header.indexOf(";", begin);
-    value = trim(header.slice(begin, end < 0 ? undefined : end));
+    value = trimSpace(header.slice(begin, end < 0 ? undefined : end));
   }
   return value;
 }
@@ -176,14 +195,9 @@ function beginsPair(header: string, at: number): boolean {
   return before < 0 || header[before] === ";";
 }
 
-/** Only space and tab: JavaScript's `trim` would also take the Unicode space that somebody put before `__Host-`. */
-function trim(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, "");
-}
-
 /** The `Cookie` header for an upstream: only what the vendor lists. */
 export function passedCookies(header: string | null, passed: readonly string[]): string | null {
   if (header === null || passed.length === 0) return null;
-  const kept = header.split(";").map(trim).filter((pair) => passed.includes(pair.split("=", 1)[0]!));
+  const kept = header.split(";").map(trimSpace).filter((pair) => passed.includes(pair.split("=", 1)[0]!));
   return kept.length === 0 ? null : kept.join("; ");
 }

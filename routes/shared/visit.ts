@@ -54,7 +54,8 @@ export async function openVisit(deps: AppDeps, edge: Edge, vendor: Vendor): Prom
   const { forwardedHost } = edge;
   const isListed = forwardedHost !== null && vendor.hosts.includes(forwardedHost);
   const host = isListed ? forwardedHost : edge.host;
-  if (vendor.hosts.length > 0 && !vendor.hosts.includes(host)) return null;
+  const isServed = vendor.hosts.length > 0 ? vendor.hosts.includes(host) : !await deps.vendors.isTaken(host, vendor.id);
+  if (!isServed) return null;
   const publicBase = vendor.publicUrl ?? `${edge.scheme}://${host}${edge.prefix}`;
   const place = placeOf(vendor, publicBase) ?? await makePlace(vendor, publicBase, deps);
   return { edge, vendor, ...place, cookies: readCookies(edge.cookie, place.jar) };

@@ -14,6 +14,9 @@ import { clearSessionCookies } from "../shared/cookies.ts";
 import { respondJson } from "../shared/respond.ts";
 import type { Visit } from "../shared/visit.ts";
 
+/** Longest `sid`, as for claims. */
+const MAX_SID_LENGTH = 255;
+
 /** Largest body: a logout token is small. */
 const MAX_BODY_BYTES = 32_768;
 
@@ -40,7 +43,7 @@ export async function handleBackchannelLogout(deps: AppDeps, visit: Visit): Prom
     return respondRefused();
   }
   const named = typeof sid === "string" ? { by: "sid", value: sid } as const : { by: "sub", value: sub } as const;
-  const count = await deps.sessions.endNamed(vendor.id, named, "back_channel");
+  const count = await deps.sessions.endNamed(vendor.id, named, "back_channel", { isProven: true });
   deps.log({ level: "info", count, ...log });
   return new Response(null, { status: 200, headers: { "cache-control": "no-store" } });
 }
@@ -72,8 +75,9 @@ export async function handleFrontchannelLogout(deps: AppDeps, visit: Visit): Pro
   const { vendor, edge, jar } = visit;
   const parameters = readParameters(new URLSearchParams(edge.search), ["iss", "sid"]);
   const sid = parameters?.get("sid");
-  if (parameters?.get("iss") !== vendor.issuer || sid === undefined || sid === "") return respondRefused();
-  const count = await deps.sessions.endNamed(vendor.id, { by: "sid", value: sid }, "back_channel");
+  const isReadable = sid !== undefined && sid !== "" && sid.length <= MAX_SID_LENGTH;
+  if (parameters?.get("iss") !== vendor.issuer || !isReadable) return respondRefused();
+  const count = await deps.sessions.endNamed(vendor.id, { by: "sid", value: sid }, "back_channel", { isProven: false });
   deps.log({ level: "info", event: "frontchannel_logout", vendor: vendor.id, requestId: edge.requestId, count });
   const response = new Response("<!DOCTYPE html><title>Signed out</title>", {
     headers: {

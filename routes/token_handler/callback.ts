@@ -193,6 +193,7 @@ async function signIn(
   if (cookies === null) {
     return await respondVisitProblem(visit, "session_ended", { members: { reason: "back_channel" } });
   }
+  await endFormerSession(deps, visit, String(identity.claims.sub));
   const response = respondRedirect(returnTargetOf(visit, transaction) ?? `${visit.ownOrigin}/`);
   setSessionCookies(response.headers, jar, cookies);
   if (refreshToken === null && vendor.scopes.includes("offline_access")) {
@@ -201,6 +202,18 @@ async function signIn(
   }
   deps.log({ level: "info", event: "signed_in", vendor: vendor.id, requestId: edge.requestId });
   return response;
+}
+
+/**
+ * The session that this browser had before is replaced. A young one of the same user stays: it belongs to another tab that
+ * signed in at the same time, whose calls may still be under way.
+ */
+async function endFormerSession(deps: AppDeps, visit: Visit, subject: string): Promise<void> {
+  const former = await recognise(deps, visit, { touch: false });
+  if (former.kind !== "alive" && former.kind !== "alone") return;
+  const { record } = former.session;
+  if (record.subject === subject && record.createdAt + TRANSACTION_SECONDS > deps.now()) return;
+  await deps.sessions.end(visit.vendor.id, record.id, "user");
 }
 
 type Identity =

@@ -4,11 +4,13 @@
  * @module
  */
 
+import { equalsConstantTime } from "../../lib/encoding.ts";
+import { drawToken } from "../../lib/random.ts";
 import { readReturnParameter } from "../../lib/token_handler/login.ts";
 import { logoutAddress, mayLogout } from "../../lib/token_handler/logout.ts";
 import type { LiveSession } from "../../lib/token_handler/sessions.ts";
 import type { AppDeps } from "../deps.ts";
-import { clearCookies, clearSessionCookies } from "../shared/cookies.ts";
+import { clearCookies, clearSessionCookies, setLogoutCookie } from "../shared/cookies.ts";
 import { respondJson, respondRedirect } from "../shared/respond.ts";
 import { addressOf, judgeOrigin, recognise, respondVisitProblem, type Visit } from "../shared/visit.ts";
 
@@ -32,12 +34,14 @@ export async function handleLogout(deps: AppDeps, visit: Visit): Promise<Respons
   const reading = readReturnParameter(parameters, { vendor, ownOrigin });
   if (reading.kind === "refused") return await respondVisitProblem(visit, reading.code);
   const recognition = await recognise(deps, visit, { touch: false });
-  const session = recognition.kind === "alive" || recognition.kind === "alone" ? recognition.session : null;
+  // `at` alone, which a sibling host can take or plant, ends nothing.
+  const session = recognition.kind === "alive" ? recognition.session : null;
   if (isNavigated) {
     const own = session?.record.id ?? null;
     const fetchSite = request.headers.get("sec-fetch-site");
     if (!mayLogout({ own, asked: parameters.get("sid"), fetchSite })) {
-      const href = `${addressOf(visit, "logout")}?${new URLSearchParams({ returnTo: reading.returnTo, sid: own! })}`;
+      const query = new URLSearchParams({ returnTo: reading.returnTo, ...(own === null ? {} : { sid: own }) });
+      const href = `${addressOf(visit, "logout")}?${query}`;
       return await respondVisitProblem(visit, "origin_refused", { action: { label: "Sign out", href } });
     }
   } else {
@@ -46,9 +50,7 @@ export async function handleLogout(deps: AppDeps, visit: Visit): Promise<Respons
   }
 
   const target = await endSession(deps, visit, { session, returnTo: reading.returnTo });
-  const response = isNavigated
-    ? respondRedirect(target)
-    : respondJson({ logout_url: await sealAddress(deps, visit, target) });
+  const response = isNavigated ? respondRedirect(target) : await respondOnward(deps, visit, target);
   clearSessionCookies(response.headers, jar);
   clearCookies(response.headers, cookies.transactions.map(jar.transaction));
   return response;
@@ -79,15 +81,27 @@ async function endSession(
   });
 }
 
-/** The address may hold the ID token, which scripts must not see: they get it sealed, and the navigation opens it. */
-async function sealAddress(deps: AppDeps, visit: Visit, target: string): Promise<string> {
-  const until = deps.now() + CONTINUE_SECONDS;
-  const sealed = await deps.keys.seal(visit.vendor.id, "logout", { target, until });
-  return `${addressOf(visit, "logout")}?${new URLSearchParams({ continue: sealed })}`;
+/**
+ * The address may hold the ID token, which scripts must not see: they get it sealed, and the navigation of the same browser
+ * opens it.
+ */
+async function respondOnward(deps: AppDeps, visit: Visit, target: string): Promise<Response> {
+  const proof = drawToken(deps.random);
+  const content = { target, until: deps.now() + CONTINUE_SECONDS, proof };
+  const sealed = await deps.keys.seal(visit.vendor.id, "logout", content);
+  const response = respondJson({
+    logout_url: `${addressOf(visit, "logout")}?${new URLSearchParams({ continue: sealed })}`,
+  });
+  setLogoutCookie(response.headers, visit.jar, proof);
+  return response;
 }
 
 async function continueLogout(deps: AppDeps, visit: Visit, sealed: string): Promise<Response> {
-  const content = sealed.length > MAX_CONTINUE_LENGTH ? null : await deps.keys.open(visit.vendor.id, "logout", sealed);
-  const isValid = content !== null && typeof content.target === "string" && Number(content.until) > deps.now();
-  return respondRedirect(isValid ? String(content.target) : `${visit.ownOrigin}/`);
+  const { vendor, jar, cookies, ownOrigin } = visit;
+  const content = sealed.length > MAX_CONTINUE_LENGTH ? null : await deps.keys.open(vendor.id, "logout", sealed);
+  const isOwn = content !== null && equalsConstantTime(cookies.value(jar.logout.name), String(content.proof));
+  const isValid = isOwn && typeof content.target === "string" && Number(content.until) > deps.now();
+  const response = respondRedirect(isValid ? String(content.target) : `${ownOrigin}/`);
+  clearCookies(response.headers, [jar.logout]);
+  return response;
 }

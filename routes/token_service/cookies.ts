@@ -6,6 +6,8 @@
  * @module
  */
 
+import { trimSpace } from "../../lib/encoding.ts";
+
 /** Holds the handle of the browser session. */
 export const SESSION_COOKIE = "__Host-sso";
 
@@ -26,8 +28,7 @@ export function clearCookie(name: string): string {
 
 /** Reads a cookie of ours; `null` if it is absent, not of our making, or there twice: then one of them is planted. */
 export function readCookie(request: Request, name: string): string | null {
-  // Only space and tab: trim() would also take the Unicode space that somebody put before `__Host-`.
-  const pairs = (request.headers.get("cookie") ?? "").split(";").map((pair) => pair.replace(/^[ \t]+|[ \t]+$/g, ""));
+  const pairs = (request.headers.get("cookie") ?? "").split(";").map(trimSpace);
   const found = pairs.filter((pair) => pair.startsWith(`${name}=`));
   const value = found.length === 1 ? found[0]!.slice(name.length + 1) : "";
   return /^[A-Za-z0-9_-]{43}$/.test(value) ? value : null;

@@ -321,11 +321,21 @@ testOnEveryBackend("sessions are listed by user and by session of the token serv
   await sessions.create(sessionOf("s3", until, { subject: "bo", issuerSessionId: "sid-1" }));
   await sessions.create(sessionOf("s4", until, { vendorId: "globex", issuerSessionId: "sid-1" }));
   await sessions.end("acme", "s1", { at: 7, reason: "user" });
-  assertEquals(await sessions.listIds("acme", "ada"), ["s1", "s2"]);
+  assertEquals(await sessions.listIds("acme", "ada"), ["s2"], "an ended session is its own tombstone, and in no list");
   assertEquals(await sessions.listIds("acme", "bo"), ["s3"]);
   assertEquals(await sessions.listIds("acme", ""), []);
   assertEquals(await sessions.listIdsByIssuerSession("acme", "sid-1"), ["s2", "s3"]);
   assertEquals(await sessions.listIdsByIssuerSession("acme", "sid-2"), []);
+});
+
+testOnEveryBackend("a user's sessions are listed to the last, however many there are", async (backend) => {
+  const { records: [records], clock } = backend;
+  const { sessions } = createStores(records);
+  const ids = Array.from({ length: 1001 }, (_, i) => `s${String(i).padStart(4, "0")}`);
+  for (let begin = 0; begin < ids.length; begin += 100) {
+    await Promise.all(ids.slice(begin, begin + 100).map((id) => sessions.create(sessionOf(id, clock() + 100))));
+  }
+  assertEquals(await sessions.listIds("acme", "ada"), ids);
 });
 
 testOnEveryBackend("a large session comes back whole, and leaves nothing behind", async (backend) => {

@@ -25,8 +25,10 @@ Deno.test("mayLogout() wants the browser's own site, or the session by name (con
       // An address from before the last sign-in, opened on one's own page.
       [OWN, OTHER, "same-origin", true],
       [OWN, "", "same-site", true],
-      // Nobody is signed in: there is nothing to protect.
-      [null, null, "cross-site", true],
+      // No session came along: on the way from another site the browser keeps Strict cookies back.
+      [null, null, "cross-site", false],
+      [null, OTHER, "cross-site", false],
+      [null, null, "same-origin", true],
       [null, OTHER, null, true],
     ];
   for (const [own, asked, fetchSite, may] of rows) {

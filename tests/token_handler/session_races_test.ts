@@ -151,7 +151,10 @@ Deno.test("an end elsewhere right after a note of activity is found at the next 
   const other = await setting.start();
   clock.advance(300);
   const busy = await setting.start((records) =>
-    afterNextSave(records, () => other.endNamed("acme", { by: "sid", value: ISSUER_SESSION }, "back_channel"))
+    afterNextSave(
+      records,
+      () => other.endNamed("acme", { by: "sid", value: ISSUER_SESSION }, "back_channel", { isProven: true }),
+    )
   );
   const session = await setting.recognise(busy, cookies);
   assertEquals(session.record.ended, null);

@@ -472,11 +472,11 @@ Deno.test("the token service ends what it names, beginning sessions included, an
   const two = await cookiesOf(setting, {}, { claims: { sub: "ada", sid: "sid-2" } });
   const other = await cookiesOf(setting, {}, { claims: { sub: "bo", sid: "sid-3" } });
   const kindOf = async (cookies: Cookies) => (await sessions.recognise(vendor, cookies)).kind;
-  assertEquals(await sessions.endNamed("acme", { by: "sid", value: "sid-1" }, "back_channel"), 1);
+  assertEquals(await sessions.endNamed("acme", { by: "sid", value: "sid-1" }, "back_channel", { isProven: true }), 1);
   assertEquals([await kindOf(one), await kindOf(two)], ["ended", "alive"]);
-  assertEquals(await sessions.endNamed("globex", { by: "sub", value: "ada" }, "back_channel"), 0);
+  assertEquals(await sessions.endNamed("globex", { by: "sub", value: "ada" }, "back_channel", { isProven: true }), 0);
   assertEquals(await kindOf(two), "alive");
-  assertEquals(await sessions.endNamed("acme", { by: "sub", value: "ada" }, "back_channel"), 1);
+  assertEquals(await sessions.endNamed("acme", { by: "sub", value: "ada" }, "back_channel", { isProven: true }), 1);
   assertEquals([await kindOf(two), await kindOf(other)], ["ended", "alive"]);
 
   // A sign-in that had begun before, and finishes now.

@@ -136,20 +136,27 @@ Deno.test("POST …/logout tells a script where to go, and hides the ID token fr
   const { setting, cookie } = await start();
   const init = { method: "POST", headers: ownCall(cookie) };
   const answer = await setting.send(`/auth/acme/logout?returnTo=${PAGE}/bye`, init);
-  assertEquals([answer.status, answer.headers.getSetCookie()], [200, CLEARED]);
+  const [proof, ...cleared] = answer.headers.getSetCookie();
+  assertEquals([answer.status, cleared], [200, CLEARED]);
+  assertMatch(proof!, /^__Host-lo=[\w-]{43}; Path=\/; Secure; HttpOnly; SameSite=Lax; Max-Age=300$/);
+  const own = proof!.split(";", 1)[0]!;
   const body = await answer.json();
   assertEquals(Object.keys(body), ["logout_url"]);
   assertFalse(JSON.stringify(body).includes("eyJhbGciOiJSUzI1NiI"), "no RS256 token");
   assertFalse(await isSignedIn(setting, cookie));
 
-  const onward = await setting.send(body.logout_url, { headers: visit("", "same-site") });
+  for (const cookie of ["", "__Host-lo=x", `${own}; ${own}`]) {
+    const stranger = await setting.send(body.logout_url, { headers: visit(cookie, "none") });
+    assertEquals(stranger.headers.get("location"), `${APP}/`, "another browser learns nothing");
+  }
+  const onward = await setting.send(body.logout_url, { headers: visit(own, "same-site") });
   const location = new URL(onward.headers.get("location")!);
   assertEquals([onward.status, location.origin], [302, "https://idp.test"]);
   assertEquals(location.searchParams.get("post_logout_redirect_uri"), `${PAGE}/bye`);
   assertMatch(location.searchParams.get("id_token_hint")!, /^eyJ/);
 
   setting.clock.advance(300);
-  const late = await setting.send(body.logout_url, { headers: visit("", "same-site") });
+  const late = await setting.send(body.logout_url, { headers: visit(own, "same-site") });
   assertEquals(late.headers.get("location"), `${APP}/`);
 });
 
@@ -163,9 +170,10 @@ Deno.test("a large ID token does not keep the token service from signing out", a
     method: "POST",
     headers: ownCall(cookie),
   });
+  const [proof] = answer.headers.getSetCookie();
   const { logout_url } = await answer.json();
   assert(logout_url.length < 16_000, `${logout_url.length}`);
-  const onward = await setting.send(logout_url, { headers: visit("", "same-site") });
+  const onward = await setting.send(logout_url, { headers: visit(proof!.split(";", 1)[0]!, "same-site") });
   const location = onward.headers.get("location")!;
   assert(location.startsWith("https://idp.test/logout?"), location.slice(0, 100));
   assert(location.length < 16_000);
@@ -206,10 +214,22 @@ Deno.test("POST …/logout from elsewhere signs nobody out", async () => {
 
 Deno.test("signing out when nobody is signed in clears what is left, and is no error", async () => {
   const { send } = await createSetting();
-  const navigated = await send("/auth/acme/logout", { headers: visit("at=x; __Host-rt=y", "cross-site") });
+  const navigated = await send("/auth/acme/logout", { headers: visit("at=x; __Host-rt=y", "same-site") });
   assertEquals([navigated.status, navigated.headers.getSetCookie()], [302, CLEARED]);
   const fetched = await send("/auth/acme/logout", { method: "POST", headers: ownCall("") });
-  assertEquals([fetched.status, fetched.headers.getSetCookie()], [200, CLEARED]);
+  assertEquals([fetched.status, fetched.headers.getSetCookie().slice(1)], [200, CLEARED]);
+});
+
+Deno.test("another site that brings no cookies along, or only the shared one, signs nobody out", async () => {
+  const { setting, cookie } = await start();
+  const [at] = /(?:^|; )at=[^;]+/.exec(cookie)!;
+  for (const brought of ["", at]) {
+    const answer = await setting.send("/auth/acme/logout", { headers: visit(brought, "cross-site") });
+    assertEquals([answer.status, answer.headers.getSetCookie()], [403, []]);
+  }
+  const typed = await setting.send("/auth/acme/logout", { headers: visit(at, "none") });
+  assertFalse(typed.headers.get("location")!.includes("id_token_hint"), "the shared cookie alone yields no ID token");
+  assert(await isSignedIn(setting, cookie), "and ends nothing");
 });
 
 Deno.test("a return target that is not allowed signs nobody out", async () => {
@@ -236,5 +256,5 @@ Deno.test("sign-ins that have begun are forgotten with the session", async () =>
   await browser.navigate(`${AUTH}/login`, { until: ({ host }) => host === "idp.test" });
   const { headers } = await browser.fetch(`${AUTH}/logout`, { from: `${APP}/`, method: "POST" });
   assertMatch(headers.getSetCookie().at(-1)!, /^__Host-tx-[\w-]{8}=; .*Max-Age=0$/);
-  assertEquals(browser.jar.all(), []);
+  assertEquals(browser.jar.all().map(({ name }) => name), ["__Host-lo"]);
 });
