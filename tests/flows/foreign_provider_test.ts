@@ -85,13 +85,6 @@ async function withWorld(client: ForeignClient, run: (world: World) => Promise<v
   }
 }
 
-/** A browser always names the host; a request that does not, on `localhost`, is one that missed it on the wire. */
-function withHost(request: Request): Request {
-  const headers = new Headers(request.headers);
-  headers.set("host", new URL(request.url).host);
-  return new Request(request, { headers });
-}
-
 /** An API that verifies a JWT by itself, and asks the provider about an opaque token. */
 async function answerAsApi(request: Request, issuer: string): Promise<Response> {
   const [, token = ""] = /^Bearer (.+)$/.exec(request.headers.get("authorization") ?? "") ?? [];
