@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type JsonObject, readBase64Url } from "../../lib/encoding.ts";
-import { type AttackRequest, GROUPS, KINDS_APART, readCases } from "./cases.ts";
+import { type AttackRequest, GROUPS, readCases } from "./cases.ts";
 import { CONTROLS } from "./controls.ts";
 import { READINGS } from "./readings.ts";
 import { run, variantsOf } from "./run.ts";

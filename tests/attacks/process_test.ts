@@ -87,9 +87,10 @@ async function readSlowly(request: AttackCase["request"]): Promise<Measured> {
       const head = `GET /api/x HTTP/1.1\r\nHost: ${HOST}\r\nSec-Fetch-Site: same-origin\r\nCookie: ${cookie}\r\n\r\n`;
       await writeAll(connection, new TextEncoder().encode(head));
     }
-    for (let quiet = 0, last = -1; quiet < QUIET_ROUNDS; quiet = taken === last ? quiet + 1 : 0) {
-      last = taken;
+    for (let quiet = 0; quiet < QUIET_ROUNDS;) {
+      const last = taken;
       for (const connection of connections) assertEquals(await connection.read(new Uint8Array(1)), 1);
+      quiet = taken === last ? quiet + 1 : 0;
     }
     assert(taken > 0);
     return { statuses: [], rssGrowthMebibytes: await readRss(process!) - before };
