@@ -34,6 +34,8 @@ export interface VendorStore {
   find(vendorId: string): Promise<Stored<VendorRecord> | null>;
   /** Finds the id of the vendor that lists a host (lower case, with a port where it is not the default). */
   findIdByHost(host: string): Promise<string | null>;
+  /** Finds a host that a vendor with these settings would claim although it belongs to another; `null` if there is none. */
+  findTakenHost(vendorId: string, settings: VendorSettings): Promise<string | null>;
   /** Lists vendor ids in order, a page at a time. */
   listIds(options?: { readonly limit?: number; readonly after?: string }): Promise<readonly string[]>;
   /** Saves a vendor unless it changed since `version` was read; `null` for a new one. */
@@ -43,7 +45,7 @@ export interface VendorStore {
 }
 
 /** The hosts that belong to a vendor, and to no other: what is served there is one origin, with one set of cookies. */
-export function hostsOf({ hosts, publicUrl }: VendorSettings): readonly string[] {
+function hostsOf({ hosts, publicUrl }: VendorSettings): readonly string[] {
   return publicUrl === null ? hosts : [...new Set([...hosts, new URL(publicUrl).host])];
 }
 
@@ -58,6 +60,12 @@ export function createVendorStore(records: Records): VendorStore {
 
     async findIdByHost(host: string): Promise<string | null> {
       return (await records.find<string>(vendorHostKey(host)))?.value ?? null;
+    },
+
+    async findTakenHost(vendorId: string, settings: VendorSettings): Promise<string | null> {
+      const hosts = hostsOf(settings);
+      const owners = await Promise.all(hosts.map((host) => records.find<string>(vendorHostKey(host))));
+      return hosts.find((_, i) => owners[i] !== null && owners[i]!.value !== vendorId) ?? null;
     },
 
     async listIds(options = {}): Promise<readonly string[]> {

@@ -8,7 +8,6 @@ import { type Clock, systemClock } from "../clock.ts";
 import { type ClientAuthentication, clientSecretBasic, clientSecretPost, publicClient } from "../oauth/mod.ts";
 import { Secret } from "../secret.ts";
 import type { Stored, VendorRecord, VendorStore } from "../store/mod.ts";
-import { hostsOf } from "../store/vendors.ts";
 import type { Upstream, VendorSettings } from "../vendor/mod.ts";
 import type { ServiceKeys } from "./service_keys.ts";
 
@@ -228,10 +227,8 @@ export function createVendorDirectory(options: VendorDirectoryOptions): VendorDi
         : stored?.value.sealedClientSecret ?? null;
       if (!isPublic && sealedClientSecret === null) return { kind: "secret_missing" };
       if (dryRun) {
-        const hosts = hostsOf(settings);
-        const owners = await Promise.all(hosts.map((host) => store.findIdByHost(host)));
-        const taken = owners.findIndex((owner) => owner !== null && owner !== vendorId);
-        return taken < 0 ? { kind: "would_save" } : { kind: "host_taken", host: hosts[taken]! };
+        const host = await store.findTakenHost(vendorId, settings);
+        return host === null ? { kind: "would_save" } : { kind: "host_taken", host };
       }
       const record: VendorRecord = {
         id: vendorId,

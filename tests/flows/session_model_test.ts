@@ -226,8 +226,10 @@ async function createModelWorld({ chance, time, scheduler, records }: Tools) {
     about: Pick<Flight, "session" | "generation" | "browser"> & { readonly doomed?: readonly Session[] },
   ): Flight {
     const owner = chance.pick([...instances.keys()]);
+    const cookie = request.headers.get("cookie") ?? "";
     const flight: Flight = {
       doomed: [],
+      isWhole: /(?:^|; )at=/.test(cookie) && cookie.includes("__Host-rt="),
       ...about,
       what,
       owner,

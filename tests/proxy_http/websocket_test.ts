@@ -104,7 +104,8 @@ function endOf(socket: WebSocket): Promise<readonly [code: number, reason: strin
 
 /** Lets open streams be looked at until something has happened; at least for as long as a look takes. */
 async function lookUntil(time: FakeTime, hasHappened: () => boolean): Promise<void> {
-  for (let begun = performance.now(), i = 0; performance.now() < begun + 50 || !hasHappened(); i++) {
+  const begun = performance.now();
+  for (let i = 0; performance.now() < begun + 50 || !hasHappened(); i++) {
     if (i % 1000 === 0) time.tick(5000);
     await time.runMicrotasks();
   }
