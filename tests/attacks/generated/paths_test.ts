@@ -63,7 +63,8 @@ Deno.test("no generated path reaches another place than the one it names in ever
 
 /** Tells whether nobody who decodes a path, however often, finds something else than segments below `/api`. */
 function isPlain(target: string): boolean {
-  for (let reading = target, i = 0; i < 4; i++) {
+  let reading = target;
+  for (let i = 0; i < 4; i++) {
     // deno-lint-ignore no-control-regex
     if (/[\u0000-\u001f\u007f\\#]/.test(reading)) return false;
     const segments = reading.split("?", 1)[0]!.split("/").slice(1).map((segment) => segment.split(";", 1)[0]!);

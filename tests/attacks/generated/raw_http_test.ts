@@ -139,7 +139,6 @@ const FRAMINGS = [
     "chunkedx",
     "chunked, identity",
     "chunked, chunked",
-    "gzip, chunked",
     "chunked;q=1",
     "cow",
   ]
