@@ -27,6 +27,16 @@ export interface SessionContent {
   readonly tokens: TokenPair | null;
   /** Whether the tokens stay here, and the cookies are handles only. */
   readonly isKept: boolean;
+  /** The newest generation that the browser has shown in cookies which carry it, and when it did so first. */
+  readonly shown: ShownGeneration;
+}
+
+/** A generation that a browser has shown to have. */
+export interface ShownGeneration {
+  /** Which. */
+  readonly generation: number;
+  /** When for the first time, in seconds since 1970. */
+  readonly at: number;
 }
 
 /** Which record the content belongs to. */
@@ -52,7 +62,7 @@ export async function openContent(
 ): Promise<SessionContent | null> {
   const content = await keys.open(name.vendorId, "session", sealed);
   if (content === null || content.sid !== name.id || !isJsonObject(content.claims)) return null;
-  const { claims, idToken, scope, audience, appState, tokens, isKept } = content;
+  const { claims, idToken, scope, audience, appState, tokens, isKept, shown } = content;
   return {
     claims,
     idToken: typeof idToken === "string" ? idToken : null,
@@ -61,5 +71,6 @@ export async function openContent(
     appState: typeof appState === "string" ? appState : null,
     tokens: isJsonObject(tokens) ? tokens as unknown as TokenPair : null,
     isKept: isKept === true,
+    shown: isJsonObject(shown) ? shown as unknown as ShownGeneration : { generation: 1, at: 0 },
   };
 }

@@ -31,7 +31,7 @@ import type { Vendor } from "./vendors.ts";
 /** Largest sealed value that goes into a cookie: with the longest name it stays below 3,800 bytes. */
 export const MAX_COOKIE_VALUE = 3780;
 
-/** Seconds that the former cookies go on working after a refresh, for requests that were under way. */
+/** Seconds that former cookies go on working after the browser has shown newer ones, for requests that were under way. */
 const GRACE_SECONDS = 60;
 
 /** Milliseconds that a caller waits for a refresh. The refresh itself goes on. */
@@ -318,13 +318,14 @@ export function createSessions(options: SessionsOptions): Sessions {
    */
   async function note(
     live: KnownSession,
-    notes: { readonly touch: boolean; readonly isReceipt: boolean; readonly reseal: boolean },
+    notes: { readonly touch: boolean; readonly change: Partial<SessionContent>; readonly reseal: boolean },
   ): Promise<KnownSession> {
     const { record, version } = live;
-    const { touch, isReceipt, reseal } = notes;
-    if (!touch && !isReceipt && !reseal) return live;
-    const content = isReceipt ? { ...live.content, tokens: null } : live.content;
-    const sealed = isReceipt || reseal ? await sealContent(keys, record, content) : record.sealed;
+    const { touch, change } = notes;
+    const reseal = notes.reseal || Object.keys(change).length > 0;
+    if (!touch && !reseal) return live;
+    const content = { ...live.content, ...change };
+    const sealed = reseal ? await sealContent(keys, record, content) : record.sealed;
     const noted = { ...record, lastSeenAt: touch ? now() : record.lastSeenAt, sealed };
     if (!await store.save(noted, version)) return live;
     const stored = await store.find(record.vendorId, record.id);
@@ -450,7 +451,8 @@ export function createSessions(options: SessionsOptions): Sessions {
       const id = drawToken(random);
       const { cookies, isKept } = await sealNewPair(vendor, { id, generation: 1 }, tokens);
       const name = { vendorId: vendor.id, id };
-      const content = { claims, idToken, scope, audience, appState, tokens: isKept ? tokens : null, isKept };
+      const shown = { generation: 1, at: now() };
+      const content = { claims, idToken, scope, audience, appState, tokens: isKept ? tokens : null, isKept, shown };
       const subject = String(claims.sub);
       const issuerSessionId = typeof claims.sid === "string" ? claims.sid : null;
       await store.create({
@@ -502,17 +504,17 @@ export function createSessions(options: SessionsOptions): Sessions {
       const { live } = judged;
       if (outcome.kind === "alone") {
         // What it is worth, and how long, is what is sealed in it, not what the session has got since.
-        if (outcome.at.generation < live.record.generation - 1) return { kind: "refused", bad: ["at"] };
+        if (outcome.at.generation < live.content.shown.generation - 1) return { kind: "refused", bad: ["at"] };
         return { kind: "alone", session: { ...live, tokens: { expiresAt: outcome.at.expiresAt }, renew: "none" } };
       }
       if (tokens === null) return { kind: "refused", bad: ["at", "rt"] };
-      const { generation, refreshedAt } = live.record;
+      const { generation } = live.record;
       const { isKept } = live.content;
       const isNewest = outcome.at?.generation === generation && (isKept || outcome.rt.generation === generation);
       const isOldKey = at.keyState === "open_only" || rt.keyState === "open_only";
       const reseal = await keys.stateOf(vendor.id, live.record.sealed) === "open_only";
-      const isReceipt = isNewest && !isKept && live.content.tokens !== null && refreshedAt + GRACE_SECONDS <= now();
-      const noted = await note(live, { touch: judged.touch && touch, isReceipt, reseal });
+      const change = isNewest ? receiptOf(live, now()) : {};
+      const noted = await note(live, { touch: judged.touch && touch, change, reseal });
       const renewal = isKept && rt.keyState !== "open_only" ? "at" : "both";
       return { kind: "alive", session: { ...noted, tokens, renew: isNewest && !isOldKey ? "none" : renewal } };
     },
@@ -591,9 +593,10 @@ function tokensOf(
 ): Partial<TokenPair> | null {
   const { generation } = record;
   if ((at?.generation ?? 0) > generation || (rt?.generation ?? 0) > generation) return null;
-  // The browser shows each generation before it gets the next: an older copy than the last is nobody's any more.
-  const isOldCopy = rt !== null && rt.refreshToken !== null && rt.generation < generation - 1;
-  if (isOldCopy && record.refreshedAt + GRACE_SECONDS <= now) return null;
+  // However many answers got lost, the browser has the newest cookies that it has shown: older ones are nobody's any more.
+  const { shown } = content;
+  const isOldCopy = rt !== null && rt.refreshToken !== null && rt.generation < shown.generation;
+  if (isOldCopy && shown.at + GRACE_SECONDS <= now) return null;
   if (content.tokens !== null) return content.tokens;
   if (content.isKept || (rt !== null && rt.generation < generation)) return null;
   const isCurrent = at?.generation === generation && at.accessToken !== null;
@@ -610,6 +613,13 @@ function readyWith({ accessToken, expiresAt }: TokenPair, cookies: CookieValues)
 /** What a browser needs of new cookies: where both are handles, the one that names the session can stay. */
 function renewedBy(cookies: NewCookies, isKept: boolean): CookieValues {
   return isKept ? { ...cookies, rt: null } : cookies;
+}
+
+/** What it means that a browser shows the newest cookies: for a while the tokens stay for requests that bring older ones. */
+function receiptOf({ record: { generation }, content }: KnownSession, now: number): Partial<SessionContent> {
+  const { shown, tokens, isKept } = content;
+  if (shown.generation < generation) return { shown: { generation, at: now } };
+  return tokens !== null && !isKept && shown.at + GRACE_SECONDS <= now ? { tokens: null } : {};
 }
 
 /** Works through a list without asking the store for all of it at once. */

@@ -6,6 +6,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { APP, callApi, type Cluster, cookiesOf, type ServerProcess, startCluster } from "../support/cluster.ts";
+import { createService } from "../support/service.ts";
 import type { TestBrowser } from "../support/test_browser.ts";
 
 Deno.test("a browser that goes away in the middle of a refresh needs no second token call", async (t) => {
@@ -44,6 +45,26 @@ Deno.test("a browser that goes away in the middle of a refresh needs no second t
     for (let i = 0; i < 20; i++) (await sendAndKeep(processes[i % 2]!, cookiesOf(browser))).close();
     await expectSuccessor(cluster, { browser, tokenCalls });
   });
+});
+
+Deno.test("a browser that loses every answer for an hour and more stays signed in", async () => {
+  const service = await createService({ instances: 2 });
+  const browser = await service.signIn("alice", 0);
+  const cookie = cookiesOf(browser);
+  const tokenCalls = service.tokenCalls();
+  for (let refreshes = 1; refreshes <= 3; refreshes++) {
+    for (const seconds of [0, 10, 60, 600]) {
+      service.clock.advance(seconds);
+      const request = new Request(`${APP}/api/x`, { headers: { cookie, "sec-fetch-site": "same-origin" } });
+      const { status, body } = await service.instances[refreshes % 2]!.fetch(request);
+      await body?.cancel();
+      assertEquals(status, 200);
+    }
+    assertEquals(service.tokenCalls() - tokenCalls, refreshes);
+    service.clock.advance(3600);
+  }
+  assertEquals((await browser.fetch(`${APP}/api/x`, { from: `${APP}/` })).status, 200);
+  await service.close();
 });
 
 async function signInDead(cluster: Cluster): Promise<TestBrowser> {

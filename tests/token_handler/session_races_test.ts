@@ -333,3 +333,31 @@ Deno.test("the end of a session says that the refresh token may have been used u
   assertEquals(await ask(), { kind: "ended", reason: "refresh_reused" });
   assertEquals(provider.asked.map(({ afterUnknown }) => afterUnknown), [false, true, true]);
 });
+
+Deno.test("however many answers are lost, the newest cookies that were shown go on working, and no older copies", async () => {
+  const { vendor, clock, ...setting } = await createSetting();
+  const sessions = await setting.start();
+  const first = await setting.signIn(3600);
+  const refresh = async (cookies: Cookies): Promise<Cookies> => {
+    const readiness = await sessions.ready(vendor, await setting.recognise(sessions, cookies), { force: true });
+    if (readiness.kind !== "ready" || readiness.cookies === null) throw new Error(readiness.kind);
+    return readiness.cookies as Cookies;
+  };
+  const second = await refresh(first);
+  await setting.recognise(sessions, second);
+  for (let lost = 0; lost < 3; lost++) {
+    clock.advance(60);
+    await refresh(second);
+    assertEquals(await sessions.recognise(vendor, first), { kind: "refused", bad: ["at", "rt"] });
+  }
+  const newest = await refresh(second);
+  assertEquals((await setting.recognise(sessions, newest)).tokens.accessToken, "access-6");
+  clock.advance(59);
+  assertEquals(
+    (await setting.recognise(sessions, second)).tokens.accessToken,
+    "access-6",
+    "it may have been under way",
+  );
+  clock.advance(1);
+  assertEquals(await sessions.recognise(vendor, second), { kind: "refused", bad: ["at", "rt"] });
+});
