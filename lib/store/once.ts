@@ -18,6 +18,8 @@ export interface OnceStore {
    * @returns `true` for the first caller, `false` for everybody after.
    */
   consume(purpose: string, digest: string, expiresAt: number): Promise<boolean>;
+  /** Tells whether a value was marked as used, for what may be done twice at once but not again later. */
+  isConsumed(purpose: string, digest: string): Promise<boolean>;
 }
 
 /** Creates the store: one atomic check a mark, never a read followed by a write. */
@@ -29,6 +31,10 @@ export function createOnceStore(records: Records): OnceStore {
         checks: [{ key, version: null }],
         sets: [{ key, value: true, expiresAt }],
       });
+    },
+
+    async isConsumed(purpose: string, digest: string): Promise<boolean> {
+      return await records.find(onceKey(purpose, digest)) !== null;
     },
   };
 }

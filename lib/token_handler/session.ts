@@ -10,8 +10,11 @@ import type { AccessTicket, RefreshTicket } from "./tickets.ts";
 /** Seconds of remaining life below which an access token is refreshed on the way. */
 export const REFRESH_AHEAD_SECONDS = 60;
 
-/** Seconds between two notes of activity, so that reading does not mean writing. */
-export const TOUCH_EVERY_SECONDS = 300;
+/** Seconds between two notes of activity, so that reading does not mean writing; fewer where sessions go idle sooner. */
+const TOUCH_EVERY_SECONDS = 300;
+
+/** How many notes there are at least before an active session could count as idle. */
+const NOTES_PER_IDLE = 10;
 
 /** One of the two cookies, as far as it could be read. */
 export type Presented<Ticket> =
@@ -74,7 +77,8 @@ export function decideSession(
   if (record.ended !== null) return { kind: "ended", reason: record.ended.reason };
   if (record.expiresAt <= now) return { kind: "over", reason: "absolute" };
   if (record.lastSeenAt + idleSeconds <= now) return { kind: "over", reason: "idle" };
-  return { kind: "alive", touch: record.lastSeenAt + TOUCH_EVERY_SECONDS <= now };
+  const touchEvery = Math.min(TOUCH_EVERY_SECONDS, idleSeconds / NOTES_PER_IDLE);
+  return { kind: "alive", touch: record.lastSeenAt + touchEvery <= now };
 }
 
 /** How much life an access token has left: `due` = use it, but refresh first if that works. */

@@ -37,13 +37,15 @@ export async function handleBackchannelLogout(deps: AppDeps, visit: Visit): Prom
     return respondRefused();
   }
   const { jti, sid, sub, exp } = verdict.claims;
-  const isFirst = await deps.once.consume("logout_token", await hashOf(`${vendor.id} ${jti}`), exp + 600);
-  if (!isFirst) {
+  const digest = await hashOf(`${vendor.id} ${jti}`);
+  if (await deps.once.isConsumed("logout_token", digest)) {
     deps.log({ level: "warn", reason: "replayed", ...log });
     return respondRefused();
   }
   const named = typeof sid === "string" ? { by: "sid", value: sid } as const : { by: "sub", value: sub } as const;
   const count = await deps.sessions.endNamed(vendor.id, named, "back_channel", { isProven: true });
+  // Marked only now: where ending failed half-way, the token service shall try again with the same token.
+  await deps.once.consume("logout_token", digest, exp + 600);
   deps.log({ level: "info", count, ...log });
   return new Response(null, { status: 200, headers: { "cache-control": "no-store" } });
 }

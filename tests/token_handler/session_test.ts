@@ -65,11 +65,11 @@ Deno.test("decideSession() ends a session at its time, for the first reason that
     "just seen": [{}, { kind: "alive", touch: false }],
     "seen 299 s ago": [{ lastSeenAt: NOW - 299 }, { kind: "alive", touch: false }],
     "seen 300 s ago": [{ lastSeenAt: NOW - 300 }, { kind: "alive", touch: true }],
-    "idle for 599 s": [{ lastSeenAt: NOW - 599 }, { kind: "alive", touch: true }],
-    "idle for 600 s": [{ lastSeenAt: NOW - 600 }, { kind: "over", reason: "idle" }],
+    "idle for 5999 s": [{ lastSeenAt: NOW - 5999 }, { kind: "alive", touch: true }],
+    "idle for 6000 s": [{ lastSeenAt: NOW - 6000 }, { kind: "over", reason: "idle" }],
     "one second left": [{ expiresAt: NOW + 1 }, { kind: "alive", touch: false }],
     "at its end": [{ expiresAt: NOW }, { kind: "over", reason: "absolute" }],
-    "idle and at its end": [{ expiresAt: NOW, lastSeenAt: NOW - 600 }, { kind: "over", reason: "absolute" }],
+    "idle and at its end": [{ expiresAt: NOW, lastSeenAt: NOW - 6000 }, { kind: "over", reason: "absolute" }],
     "ended": [{ ended: { at: NOW, reason: "user" } }, { kind: "ended", reason: "user" }],
     "ended, and over": [
       { ended: { at: NOW, reason: "back_channel" }, expiresAt: NOW },
@@ -78,8 +78,20 @@ Deno.test("decideSession() ends a session at its time, for the first reason that
     "seen by a clock that is ahead": [{ lastSeenAt: NOW + 100 }, { kind: "alive", touch: false }],
   };
   for (const [what, [changed, outcome]] of Object.entries(rows)) {
-    const decided = decideSession({ ...record, ...changed }, { now: NOW, idleSeconds: 600 });
+    const decided = decideSession({ ...record, ...changed }, { now: NOW, idleSeconds: 6000 });
     assertEquals(decided as unknown, outcome, what);
+  }
+});
+
+Deno.test("decideSession() notes activity often enough to keep an active session from going idle", () => {
+  for (const idleSeconds of [60, 299, 600, 3000, 604_800]) {
+    let lastSeenAt = NOW;
+    // Somebody calls every now and then, at a third of the time after which the session goes idle.
+    for (let now = NOW; now < NOW + 10 * idleSeconds; now += Math.floor(idleSeconds / 3)) {
+      const outcome = decideSession({ ...record, expiresAt: NOW * 2, lastSeenAt }, { now, idleSeconds });
+      assertEquals(outcome.kind, "alive", `idle after ${idleSeconds} s`);
+      if (outcome.kind === "alive" && outcome.touch) lastSeenAt = now;
+    }
   }
 });
 
