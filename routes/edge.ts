@@ -24,8 +24,8 @@ const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PAT
 /** Segments of characters that a URL parser leaves alone, without an empty one; a hundred of them at the most. */
 const PATH_REGEXP = /^\/(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=:@|[\]]|%[0-9A-Fa-f]{2})+(?:\/|$)){0,100}$/;
 
-/** A dot segment, also one with path parameters behind it. */
-const DOT_SEGMENT_REGEXP = /\/\.{1,2}(?:[/;]|$)/;
+/** A dot segment or an empty one, also with path parameters behind it, in whatever spelling of the semicolon. */
+const DOT_SEGMENT_REGEXP = /\/(?:\.{1,2}(?:[/;%]|$)|;|%3[Bb])/;
 
 /**
  * Escapes of characters that need none, that somebody could take for a separator or control, or that are the beginning of

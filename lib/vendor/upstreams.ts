@@ -54,5 +54,7 @@ export function matchUpstream(
 
 function covers(prefix: string, path: string): boolean {
   if (prefix === "/") return true;
-  return path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === "/");
+  // A semicolon begins path parameters, which some servers take away before they look at the path.
+  const next = path[prefix.length];
+  return path.startsWith(prefix) && (next === undefined || next === "/" || next === ";");
 }

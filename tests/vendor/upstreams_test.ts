@@ -52,3 +52,11 @@ Deno.test("matchUpstream() reaches nothing that is not in the table", () => {
   }
   assertEquals(targetOf("GET", "/api", []), { kind: "not_found" });
 });
+
+Deno.test("matchUpstream() keeps a row's rules where path parameters follow", () => {
+  const upstreams = [{ path: "/api", target: "https://a.test" }, { path: "/api/admin", target: "https://b.test" }];
+  for (const path of ["/api/admin", "/api/admin/x", "/api/admin;x", "/api/admin;x/y"]) {
+    const match = matchUpstream(upstreams, { method: "GET", path });
+    assertEquals(match.kind === "found" && match.upstream.path, "/api/admin", path);
+  }
+});

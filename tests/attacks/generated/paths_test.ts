@@ -31,24 +31,13 @@ const TARGETS = DOTS.flatMap((dots) =>
   SEPARATORS.flatMap((separator) => TAILS.flatMap((tail) => SHAPES.map((shape) => shape(dots, separator, tail))))
 );
 
-/**
- * Not refused yet: a dot segment whose path parameter is escaped, and a segment that is empty but for its path parameter.
- * They cross as they are, and what they mean is left to the upstream.
- */
-const KNOWN_GAP_REGEXP = /\/\.{1,2}%3b|\/;/;
-
 Deno.test("no generated path reaches another place than the one it names in every reading", async () => {
   await withCalls(async (call) => {
     let passed = 0;
-    let gaps = 0;
     for (const target of new Set(TARGETS)) {
       const { status, seen } = await call(target);
       if (status === 400 || status === 404) {
         assertEquals(seen, [], target);
-        continue;
-      }
-      if (KNOWN_GAP_REGEXP.test(target)) {
-        gaps++;
         continue;
       }
       passed++;
@@ -56,7 +45,6 @@ Deno.test("no generated path reaches another place than the one it names in ever
       assert(isPlain(target), JSON.stringify(target));
     }
     // Plain neighbours such as /api/x/admin/1 are among them, or else nothing would have been shown.
-    assert(gaps > 0, "the gap is closed: take KNOWN_GAP_REGEXP away");
     assert(passed > 5 && passed < 50, `${passed} of ${TARGETS.length} passed`);
   });
 });
