@@ -29,8 +29,10 @@ export async function handleSessions(deps: AppDeps, visit: Visit): Promise<Respo
     })));
   }
   const isAll = new URLSearchParams(visit.edge.search).get("all") === "true";
-  const doomed = sessions.filter(({ id }) => isAll || id !== ownId);
-  await Promise.all(doomed.map(({ id }) => deps.sessions.end(visit.vendor.id, id, "everywhere")));
+  const others = sessions.map(({ id }) => id).filter((id) => id !== ownId);
+  // The present one may have ended in another process just now, and is then listed no more: it ends here all the same.
+  const doomed = isAll ? [...others, ownId] : others;
+  await Promise.all(doomed.map((id) => deps.sessions.end(visit.vendor.id, id, "everywhere")));
   return respondEnded(visit, isAll);
 }
 

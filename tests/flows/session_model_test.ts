@@ -77,9 +77,9 @@ interface Browser {
 
 for (const store of ["memory", "KV"]) {
   Deno.test(`${RUNS} random interleavings of the life of sessions agree with the model (${store})`, async () => {
-    // The short run is the same every time; the full one looks elsewhere each time.
+    // The short run is the same every time, from an interleaving that once failed; the full one looks elsewhere.
     const first = Number(
-      Deno.env.get("TEST_SEED") ?? lengthOf({ short: 1, full: Math.floor(Math.random() * 2 ** 32) }),
+      Deno.env.get("TEST_SEED") ?? lengthOf({ short: 3_947_517_971, full: Math.floor(Math.random() * 2 ** 32) }),
     );
     for (let i = 0; i < (store === "memory" ? RUNS : RUNS / 10); i++) {
       const seed = (first + i) >>> 0;
