@@ -128,8 +128,8 @@ Deno.test("cookies that do not belong together are worth nothing, all with the s
     "exchanged": `at=${rt}; __Host-rt=${at}`,
     "empty at": `at=; __Host-rt=${rt}`,
     "empty rt": `at=${at}; __Host-rt=`,
-    "at tampered": `at=${at.slice(0, -2)}AA; __Host-rt=${rt}`,
-    "rt tampered": `at=${at}; __Host-rt=${rt.slice(0, -2)}AA`,
+    "at tampered": `at=${at.slice(0, -22)}${"A".repeat(22)}; __Host-rt=${rt}`,
+    "rt tampered": `at=${at}; __Host-rt=${rt.slice(0, -22)}${"A".repeat(22)}`,
     "nonsense": "at=x; __Host-rt=y",
   };
   assertEquals((await ask(setting, cookie)).status, 200);
