@@ -181,7 +181,7 @@ Deno.test("a Bearer is verified, never merely relayed", async (t) => {
     "a logout token": await make({ events: {} }, { typ: "logout+jwt" }),
     "no signature": `${good.split(".").slice(0, 2).join(".")}.`,
     "none": `${btoa('{"alg":"none"}').replace(/=+$/, "")}.${good.split(".")[1]}.`,
-    "tampered": `${good.slice(0, -2)}AA`,
+    "tampered": `${good.slice(0, -22)}${"A".repeat(22)}`,
     "opaque": "an-opaque-token",
   };
   assertEquals((await setting.send("/api/x", { headers: { authorization: `Bearer ${good}` } })).status, 200);
