@@ -3,8 +3,10 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertLess } from "@std/assert";
 import { createMemoryRecords, type Records, StoreUnavailableError } from "../../lib/store/mod.ts";
+import { callApi as callProcess, cookiesOf as clusterCookiesOf, startCluster } from "../support/cluster.ts";
+import { startKvConnect } from "../support/kv_connect.ts";
 import { APP, callApi, cookiesOf, createService, type Service } from "../support/service.ts";
 import { signJwt } from "../support/signing_key.ts";
 
@@ -111,6 +113,42 @@ Deno.test("a store that goes away while the provider answers costs nobody a sess
   assertEquals((await callApi(browser)).status, 200);
   assertEquals(service.idp.calls.token, 2);
   await service.close();
+});
+
+Deno.test("a KV Connect server that goes away while the provider answers costs nobody a session", async () => {
+  await using kvConnect = startKvConnect();
+  await using cluster = await startCluster({ processes: 2, kvConnect });
+  const { idp, processes } = cluster;
+  idp.accessTokenSeconds = 0;
+  const browser = await cluster.signIn();
+  idp.accessTokenSeconds = 3600;
+  idp.change.token = async (good) => {
+    await kvConnect.stop();
+    delete idp.change.token;
+    return Response.json(good);
+  };
+  const refreshed = callProcess(processes[0]!, clusterCookiesOf(browser));
+  while (idp.change.token !== undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+
+  const began = performance.now();
+  const meanwhile = await callProcess(processes[1]!, clusterCookiesOf(browser));
+  const took = performance.now() - began;
+  assertEquals([meanwhile.status, (await meanwhile.json()).code], [503, "store_unavailable"]);
+  assertLess(took, 3000);
+  kvConnect.resume();
+  await (await refreshed).body?.cancel();
+  // The process that holds the new tokens comes first: nobody else can know them.
+  for (const process of processes) {
+    const resumed = performance.now();
+    for (let status = 0; status !== 200;) {
+      const answer = await callProcess(process, clusterCookiesOf(browser));
+      await answer.body?.cancel();
+      status = answer.status;
+      assert([200, 503].includes(status), `${status}`);
+      assertLess(performance.now() - resumed, 10_000);
+    }
+  }
+  assertEquals(idp.calls.token, 2);
 });
 
 Deno.test("settle() waits for a refresh whose callers have left", async () => {

@@ -181,6 +181,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 /** What `deno serve --parallel` puts in front of what a worker prints. */
 const WORKER_REGEXP = /^\[serve-worker-\d+ *\] /;
 
+/** Deno's own words about a KV Connect server that is away. */
+const KV_CONNECT_REGEXP = /^KV Connect failed to call /;
+
 /** Draws a master key. */
 export function drawKey(): string {
   return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
@@ -256,8 +259,8 @@ async function complaintsOf(
   const complaints: string[] = [];
   await readLines(stream, (line) => {
     const port = /^deno serve: Listening on http:\/\/127\.0\.0\.1:(\d+)\//.exec(line)?.[1];
-    if (port === undefined) complaints.push(line);
-    else listens(Number(port));
+    if (port !== undefined) listens(Number(port));
+    else if (!KV_CONNECT_REGEXP.test(line)) complaints.push(line);
   });
   return complaints.join("\n");
 }

@@ -21,6 +21,10 @@ interface Entry {
 export interface KvConnectServer extends AsyncDisposable {
   readonly url: string;
   readonly accessToken: string;
+  /** Stops listening, and keeps what it holds. */
+  stop(): Promise<void>;
+  /** Listens again, at the same address. */
+  resume(): void;
 }
 
 /** `MutationType`, `AtomicWriteStatus`, `SnapshotReadStatus` of the schema. */
@@ -86,10 +90,14 @@ export function startKvConnect(): KvConnectServer {
     return new Response(body, { headers: { "content-type": "application/x-protobuf" } });
   }
 
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, answer);
+  const serve = (port: number) => Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, answer);
+  let server = serve(0);
+  const { port } = server.addr;
   return {
-    url: `http://127.0.0.1:${server.addr.port}`,
+    url: `http://127.0.0.1:${port}`,
     accessToken,
+    stop: () => server.shutdown(),
+    resume: () => void (server = serve(port)),
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
 }
